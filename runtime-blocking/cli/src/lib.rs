@@ -48,6 +48,15 @@ pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
     })
 }
 
+/// A name that nobody else has: a random UUID (RFC 9562, version 4).
+pub fn uuid() -> Result<String, Error> {
+    let mut bytes = [0; 16];
+    random(&mut bytes)?;
+    (bytes[6], bytes[8]) = (bytes[6] & 0x0f | 0x40, bytes[8] & 0x3f | 0x80);
+    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
+    Ok([&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-"))
+}
+
 /// A seed for anything that need not be secret.
 pub fn seed() -> Result<u64, Error> {
     let mut bytes = [0; 8];

@@ -492,7 +492,7 @@ Example:
 const MCP: &str = "\
 The tools list_peers and send_message for an agent, as an MCP server on standard
 input and output. send_message is there only while the agent's own session can
-be answered.
+be answered, so not for an agent that runs in no session of this machine.
 
 Usage: footbridge mcp [OPTIONS]
 
@@ -688,7 +688,8 @@ const ATTACH_OPTIONS: &str = "      --new                  Make a new session, a
       --environment ID       Where to make it [default: the only one that is
                              online]
       --title TEXT           What to call it
-      --viewer-only          Only look on: Ctrl-C leaves, and interrupts nothing
+      --viewer-only          A window beside others: Ctrl-C leaves, and nothing here
+                             interrupts or stops the agent
       --plain                Append lines and draw nothing: for screen readers,
                              and for terminals that cannot do more
       --after N              Show only what came after the event N

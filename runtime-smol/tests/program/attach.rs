@@ -1,5 +1,6 @@
 //! `footbridge attach`: a session in a terminal, a pipe, or another program.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -135,6 +136,73 @@ fn a_pipe_says_its_lines_and_leaves_when_the_turn_is_over() {
     // What it has made goes on.
     let (_, list) = relay.call("GET", "/v1/sessions", &Value::Null);
     assert_eq!(list["sessions"][0]["state"], "running");
+}
+
+/// Everything that a program prints until it has exited.
+fn to_the_end(program: &mut Running) -> String {
+    let mut shown = String::new();
+    while let Some(line) = program.line() {
+        shown += &line;
+    }
+    shown
+}
+
+#[test]
+fn a_pipe_waits_for_the_turn_of_each_line_and_names_the_line_that_it_cannot_send() {
+    let home = tempfile::tempdir().expect("a directory");
+    let agent =
+        concat!(env!("CARGO_BIN_EXE_footbridge"), " agent --permission-mode bypassPermissions");
+    let (_program, relay) = up(home.path(), &["--agent", agent]);
+    let mut pipe = attach(home.path(), &["--new"]);
+    pipe.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut pipe = pipe.spawn().expect("it starts");
+    let mut input = pipe.stdin.take().expect("its input");
+    input.write_all(b"sleep 0.3; echo first\n\xff\nsleep 0.3; echo second\n").expect("written");
+    drop(input);
+    let output = pipe.wait_with_output().expect("its output");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("first\n") && shown.contains("  ⎿ second\n"), "{shown}");
+    let words = String::from_utf8_lossy(&output.stderr);
+    assert!(words.contains("line 2 is not UTF-8"), "{words}");
+    assert_eq!(output.status.code(), Some(5), "a line was not sent: {words}");
+
+    // Without a word, it shows what there is and leaves; a session that there is not is an error.
+    let session = relay.call("GET", "/v1/sessions", &Value::Null).1["sessions"][0]["id"].clone();
+    let session = session.as_str().expect("an id").to_owned();
+    let output = attach(home.path(), &[&session]).stdin(Stdio::null()).output().expect("it runs");
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert!(shown.contains("  ⎿ second\n") && output.status.success(), "{output:?}");
+    let unknown = attach(home.path(), &["session_00000000000000000000000000000000"])
+        .stdin(Stdio::null())
+        .output();
+    assert_eq!(unknown.expect("it runs").status.code(), Some(3));
+
+    // One that only watches stays to the end of the session.
+    let mut watcher = attach(home.path(), &["--viewer-only", &session]);
+    let mut watcher = Running::start(&mut watcher);
+    watcher.close_stdin();
+    let mut shown = String::new();
+    while !shown.contains("  ⎿ second\n") {
+        shown += &watcher.line().expect("the log");
+    }
+    relay.call("POST", &format!("/v1/sessions/{session}/stop"), &json!({}));
+    assert!(to_the_end(&mut watcher).contains("the session has ended"));
+    assert_eq!(watcher.wait(), Some(0));
+}
+
+#[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = up(home.path(), &[]);
+    let session = relay.new_session();
+    for more in [&[][..], &["--json"]] {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("it is there");
+        let mut program = attach(home.path(), &[&[session.as_str()], more].concat());
+        let output = program.stdin(Stdio::null()).stdout(full).output().expect("it runs");
+        let words = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(5), "{more:?}: {words}");
+        assert!(words.contains("cannot write to standard output"), "{more:?}: {words}");
+    }
 }
 
 #[test]

@@ -168,6 +168,61 @@ fn its_own_client_talks_answers_and_ends_with_the_agent() {
 }
 
 #[test]
+fn a_pipe_loses_no_line_however_fast_and_leaves_when_all_have_had_their_turn() {
+    let home = tempfile::tempdir().expect("a directory");
+    let agent =
+        concat!(env!("CARGO_BIN_EXE_footbridge"), " agent --permission-mode bypassPermissions");
+    let served = Served::start(home.path(), &["--agent", agent]);
+    let mut pipe = footbridge(home.path());
+    pipe.args(["direct", "connect", "--quiet", "--json"]).arg(served.url());
+    let mut pipe = Running::start(&mut pipe);
+    // More than the client would keep.
+    for number in 0..1_500 {
+        pipe.say(
+            &json!({"type": "user", "message": {"role": "user", "content": format!("#{number}")}}),
+        );
+    }
+    pipe.close_stdin();
+    let mut results = 0;
+    while let Some(line) = pipe.line() {
+        results += usize::from(line.contains(r#""type":"result""#));
+    }
+    assert_eq!((results, pipe.wait()), (1_500, Some(0)));
+
+    let mut pipe = footbridge(home.path());
+    pipe.args(["direct", "connect", "--quiet"]).arg(served.url());
+    let mut pipe = Running::start(&mut pipe);
+    pipe.type_line("echo from a pipe");
+    pipe.close_stdin();
+    let mut shown = String::new();
+    while let Some(line) = pipe.line() {
+        shown += &line;
+    }
+    assert!(shown.contains("\nfrom a pipe\n") && shown.ends_with("--\n"), "{shown}");
+    assert_eq!(pipe.wait(), Some(0));
+}
+
+#[test]
+fn what_ends_the_client_interrupts_nobody() {
+    let home = tempfile::tempdir().expect("a directory");
+    let agent =
+        concat!(env!("CARGO_BIN_EXE_footbridge"), " agent --permission-mode bypassPermissions");
+    let served = Served::start(home.path(), &["--agent", agent]);
+    let mut seeds = Seeds::connect(served.url(), &served.token()).expect("it is let in");
+    for signal in [Signal::TERM, Signal::HUP] {
+        let mut client = footbridge(home.path());
+        client.args(["direct", "connect", "--quiet"]).arg(served.url());
+        let mut client = Running::start(&mut client);
+        client.type_line("echo begun; sleep 1; echo done");
+        seeds.next(|message| message["type"] == "assistant").expect("it has begun");
+        client.signal(signal);
+        assert_eq!(client.wait(), Some(0), "{signal:?}");
+        let result = seeds.next(|message| message["type"] == "result").expect("a result");
+        assert_eq!(result["subtype"], "success", "{signal:?}: {result}");
+    }
+}
+
+#[test]
 fn whatever_the_agent_started_ends_with_the_server_and_other_machines_are_not_let_in_by_default() {
     let home = tempfile::tempdir().expect("a directory");
     let script = "setsid sleep 1000 & echo $! > pid; exec cat";

@@ -27,7 +27,7 @@ use super::frame::{Frame, PROTOCOL};
 use crate::base::id::OpId;
 use crate::base::limits::{
     CONNECT_TIMEOUT, DIRECT_OUTBOX_BYTES, DIRECT_OUTBOX_LINES, LINK_DEAD_AFTER, LINK_PING_AFTER,
-    MAX_LINE_BYTES,
+    MAX_LINE_BYTES, MAX_OPEN_REQUESTS,
 };
 use crate::base::secret::Secret;
 use crate::base::text::Text;
@@ -114,8 +114,18 @@ pub enum ConnectNotice {
         /// Why.
         reason: String,
     },
+    /// What was to be passed on is no message: it was not taken.
+    Refused {
+        /// Why.
+        reason: String,
+    },
     /// Too much that was said is waiting for the server: this was not taken.
     Full,
+    /// So much more of what was said has arrived, in the order in which it was said.
+    Arrived {
+        /// Lines.
+        lines: usize,
+    },
 }
 
 /// The machine.
@@ -271,13 +281,18 @@ impl Connecting {
     }
 
     /// The server has so many of this side's lines.
-    fn acknowledged(&mut self, received: u64) {
+    fn acknowledged(&mut self, cx: &mut Cx, received: u64) {
+        let before = self.outbox.len();
         while self.acked < received
             && let Some(line) = self.outbox.pop_front()
         {
             self.outbox_bytes -= line.len();
             self.acked += 1;
             self.sent = self.sent.saturating_sub(1);
+        }
+        let lines = before - self.outbox.len();
+        if lines > 0 {
+            cx.fx.notify(ConnectNotice::Arrived { lines });
         }
     }
 
@@ -295,12 +310,12 @@ impl Connecting {
                     cx.fx.notify(ConnectNotice::Gap);
                 }
                 self.received = frame.from;
-                self.acknowledged(frame.received);
+                self.acknowledged(cx, frame.received);
                 self.state = State::Up { op, last_heard: now, is_pinged: false };
                 self.only_open(cx, &frame);
                 self.up(cx);
             }
-            (State::Up { .. }, "ack") => self.acknowledged(frame.received),
+            (State::Up { .. }, "ack") => self.acknowledged(cx, frame.received),
             (State::Up { .. }, "gap") => {
                 self.received = frame.from;
                 cx.fx.notify(ConnectNotice::Gap);
@@ -316,7 +331,7 @@ impl Connecting {
     /// These questions are open, and no others.
     fn only_open(&mut self, cx: &mut Cx, frame: &Frame<'_>) {
         let mut open = BTreeMap::new();
-        for question in &frame.questions {
+        for question in frame.questions.iter().take(MAX_OPEN_REQUESTS) {
             let text = Text::from(String::from(question.get()));
             if let Some(id) = line::question_id(&text) {
                 open.insert(id, text);
@@ -340,6 +355,12 @@ impl Connecting {
         }
         match self.seen.read(&line) {
             line::Read::Message => cx.fx.notify(ConnectNotice::Message(line)),
+            line::Read::Question(id) if self.open.len() >= MAX_OPEN_REQUESTS => {
+                let reason = format!(
+                    "more than {MAX_OPEN_REQUESTS} questions are open; {id:?} is not shown"
+                );
+                cx.fx.notify(ConnectNotice::Skipped { reason });
+            }
             line::Read::Question(id) => {
                 if self.open.get(&id) != Some(&line) {
                     self.open.insert(id.clone(), line.clone());
@@ -394,10 +415,14 @@ impl Connecting {
     }
 
     fn refused(&mut self, cx: &mut Cx, response: &crate::contract::action::Response) {
-        if response.status == 101 {
+        if response.status == 101 && self.speaks != Speaks::Plain {
             // It speaks NDJSON, and nothing of ours.
             self.speaks = Speaks::Plain;
             return self.connect(cx);
+        }
+        if response.status == 101 {
+            let reason = String::from("the server chose a subprotocol that it was not asked for");
+            return self.lost(cx, FailureTrack::General, reason);
         }
         let error = RequestError::of(response);
         match error.track() {
@@ -461,7 +486,7 @@ impl Role for Connecting {
             }
             ConnectCommand::Pass(line) => match self.seen.passed(&line) {
                 Ok(()) => self.say(cx, line),
-                Err(reason) => cx.fx.notify(ConnectNotice::Skipped { reason }),
+                Err(reason) => cx.fx.notify(ConnectNotice::Refused { reason }),
             },
             ConnectCommand::Answer { request_id, deny } => {
                 // One that is over is answered by nobody.
@@ -518,7 +543,7 @@ impl Role for Connecting {
             Event::Sent { messages, .. } if self.speaks == Speaks::Plain => {
                 // Nothing else says that it has arrived.
                 let messages = u64::try_from(messages).unwrap_or(u64::MAX);
-                self.acknowledged(self.acked.saturating_add(messages));
+                self.acknowledged(cx, self.acked.saturating_add(messages));
             }
             _ => {}
         }

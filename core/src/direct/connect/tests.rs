@@ -209,6 +209,53 @@ fn it_gives_up_in_the_end_and_ends_with_the_agent() {
 }
 
 #[test]
+fn it_is_told_what_has_arrived_and_what_was_not_taken() {
+    let (mut hand, op) = client();
+    up(&mut hand, op, FRESH);
+    hand.notices.clear();
+    for text in ["one", "two", "three"] {
+        hand.command(ConnectCommand::Say(text.into()));
+    }
+    hand.command(ConnectCommand::Pass(Text::from("no JSON")));
+    let data = Frame { received: 2, ..Frame::of("ack") }.message();
+    hand.handle(Event::Received { op, message: data });
+    assert!(matches!(
+        &hand.notices[..],
+        [ConnectNotice::Refused { .. }, ConnectNotice::Arrived { lines: 2 }]
+    ));
+}
+
+#[test]
+fn a_server_that_chooses_what_it_was_not_asked_for_is_tried_again_after_a_pause() {
+    let (mut hand, mut op) = client();
+    let chosen = || Response { status: 101, headers: Vec::new(), body: Bytes::new() };
+    hand.handle(Event::Refused { op, response: chosen() });
+    op = opening(&mut hand, None);
+    hand.handle(Event::Refused { op, response: chosen() });
+    assert!(
+        matches!(&hand.notices[..], [ConnectNotice::Disconnected { .. }]),
+        "{:?}",
+        hand.notices
+    );
+    assert!(hand.wait() > Duration::ZERO);
+}
+
+#[test]
+fn no_more_questions_are_held_than_a_server_of_ours_has() {
+    let (mut hand, op) = client();
+    up(&mut hand, op, FRESH);
+    hand.notices.clear();
+    for number in 0..=MAX_OPEN_REQUESTS {
+        let asked = format!(
+            r#"{{"type":"control_request","request_id":"{number}","request":{{"subtype":"can_use_tool","tool_name":"Bash","input":{{}}}}}}"#
+        );
+        line(&mut hand, op, &asked);
+    }
+    assert_eq!(hand.notices.len(), MAX_OPEN_REQUESTS + 1);
+    assert!(matches!(hand.notices.last(), Some(ConnectNotice::Skipped { .. })));
+}
+
+#[test]
 fn what_cannot_be_sent_is_kept_up_to_a_limit() {
     let (mut hand, _) = client();
     for _ in 0..=DIRECT_OUTBOX_LINES {

@@ -1,6 +1,6 @@
 //! `footbridge attach --json`: notices out and commands in, one JSON object a line.
 
-use std::io::{self, BufRead as _, Write as _};
+use std::io;
 use std::sync::mpsc;
 
 use footbridge_cli::exit::Error;
@@ -15,7 +15,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use super::{Place, Pressed, follow, signals};
+use super::{Place, follow};
+use crate::program::pressed::Presses;
+use crate::program::printed::Printed;
+use crate::program::typed::{self, Typed};
 
 /// Commands that may be under way before more of standard input is read.
 const UNDER_WAY: usize = 64;
@@ -212,56 +215,38 @@ pub(super) fn run(place: &Place, config: RemoteConfig) -> Result<(), Error> {
     let input = commands.clone();
     std::thread::spawn(move || read(&input, &permits));
     let leave = commands.clone();
-    let signals = async {
-        // Without signals it still ends with its session.
-        let _ = signals::<()>(|_: &Pressed| drop(leave.try_send(RemoteCommand::Disconnect))).await;
-        std::future::pending().await
-    };
-    let mut printed = Ok(());
+    let presses = Presses::listen()?;
+    let signals = presses.forward(|_| drop(leave.try_send(RemoteCommand::Disconnect)));
+    let mut printed = Printed::default();
     follow(place, config, asked, signals, |notice| {
         use RemoteNotice::{Accepted, Refused, Unsent};
         if matches!(notice, Accepted { .. } | Refused { .. } | Unsent(_)) {
             let _ = taken.try_recv();
         }
-        if printed.is_ok() {
-            printed = print(&line(&notice));
-            if printed.is_err() {
-                let _ = commands.try_send(RemoteCommand::Disconnect);
-            }
+        if !printed.print(&(line(&notice) + "\n")) {
+            let _ = commands.try_send(RemoteCommand::Disconnect);
         }
-    })
-}
-
-fn print(line: &str) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")?;
-    stdout.flush()
+    })?;
+    printed.outcome()
 }
 
 /// Passes on the commands of standard input, no more at once than are taken.
 fn read(commands: &async_channel::Sender<RemoteCommand>, permits: &mpsc::SyncSender<()>) {
-    for line in io::stdin().lock().lines() {
-        let Ok(line) = line else { return };
-        if line.trim().is_empty() {
-            continue;
-        }
-        match command(&line) {
-            Ok(RemoteCommand::Disconnect) => {
-                let _ = commands.try_send(RemoteCommand::Disconnect);
-            }
-            Ok(command) => {
-                if permits.send(()).is_err() || commands.try_send(command).is_err() {
-                    return;
-                }
-            }
+    typed::read(io::stdin().lock(), |typed| {
+        let read = match typed {
+            Typed::Line(line) => command(&line),
+            Typed::Unreadable(why) => Err(why),
+        };
+        match read {
+            Ok(RemoteCommand::Disconnect) => commands.try_send(RemoteCommand::Disconnect).is_ok(),
+            Ok(command) => permits.send(()).is_ok() && commands.try_send(command).is_ok(),
             Err(reason) => {
-                let refused = Line::Refused {
-                    what: What::of(&Sent::Unreadable),
-                    status: None,
-                    reason: &reason,
-                };
-                let _ = print(&serde_json::to_string(&refused).unwrap_or_default());
+                let what = What::of(&Sent::Unreadable);
+                let refused = Line::Refused { what, status: None, reason: &reason };
+                // What cannot be written is noticed where notices are.
+                let refused = serde_json::to_string(&refused).unwrap_or_default();
+                Printed::default().print(&(refused + "\n"))
             }
         }
-    }
+    });
 }

@@ -2,21 +2,29 @@
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _};
 use std::sync::mpsc;
 
 use footbridge_cli::event_log::EventLog;
-use footbridge_cli::exit::Error;
+use footbridge_cli::exit::{Error, ExitKind};
+use footbridge_cli::uuid;
+use footbridge_cli::value::Level;
 use footbridge_core::base::text::Text;
-use footbridge_core::remote::{Asked, RemoteCommand, RemoteConfig, RemoteNotice, Sent, Withdrawal};
+use footbridge_core::remote::{
+    Asked, RemoteCommand, RemoteConfig, RemoteNotice, Sent, Turns, Withdrawal,
+};
 use footbridge_core::wire::session::SessionState;
 use footbridge_core::wire::viewer::{Behavior, PermissionPost, SessionView};
 use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::json::said;
-use super::transcript::{safe, shown, subject};
-use super::{Place, Pressed, follow, log_connection, signals};
+use super::transcript::{safe, shown};
+use super::{Place, follow, log_connection};
+use crate::program::pressed::{Pressed, Presses};
+use crate::program::printed::Printed;
+use crate::program::question::{self, TOO_SOON, TakenAway};
+use crate::program::typed::{self, Typed};
 
 /// Lines that may be under way before more of standard input is read.
 const UNDER_WAY: usize = 16;
@@ -27,24 +35,29 @@ const HELP: &str = "  :stop         end the session
   :quit         leave; the session continues
 ";
 
-/// What standard input brings.
-enum Typed {
-    Line(String),
-    End,
-}
-
 /// The person's side.
 struct Person {
     questions: VecDeque<Asked>,
+    /// Whether the first of them is on the screen.
+    is_asked: bool,
+    taken_away: TakenAway,
+    is_terminal: bool,
     state: Option<SessionState>,
     is_connected: bool,
-    /// Messages whose turn is not over, once nothing more comes from a pipe.
+    /// Everything from before it came has been shown.
+    is_live: bool,
+    /// The agent is in the middle of a turn.
+    is_working: bool,
+    /// Nothing more comes from a pipe, so it leaves when there is nothing to wait for.
     ends_when_idle: bool,
     under_way: usize,
-    /// The event of the last message that was accepted.
-    last_said: u64,
-    /// That of the last result.
-    last_result: u64,
+    turns: Turns,
+    /// Something was said, or could not be.
+    has_said: bool,
+    /// What could not be said.
+    unsaid: usize,
+    /// The relay has refused something.
+    is_refused: bool,
 }
 
 pub(super) fn run(place: &Place, config: RemoteConfig, log: EventLog) -> Result<(), Error> {
@@ -52,57 +65,57 @@ pub(super) fn run(place: &Place, config: RemoteConfig, log: EventLog) -> Result<
     let (typed, lines) = async_channel::unbounded();
     let (permits, taken) = mpsc::sync_channel::<()>(UNDER_WAY);
     let is_terminal = io::stdin().is_terminal();
-    std::thread::spawn(move || read(&typed, &permits));
-    let viewer_only = config.viewer_only;
-    let person = RefCell::new(Person {
-        questions: VecDeque::new(),
-        state: None,
-        is_connected: false,
-        ends_when_idle: false,
-        under_way: 0,
-        last_said: 0,
-        last_result: 0,
+    std::thread::spawn(move || {
+        typed::read(io::stdin().lock(), |line| {
+            permits.send(()).is_ok() && typed.try_send(line).is_ok()
+        });
     });
+    let viewer_only = config.viewer_only;
+    let person = RefCell::new(Person::new());
     let send = |command: RemoteCommand| drop(commands.try_send(command));
+    let leave_if_idle = |person: &Person| {
+        if person.ends_when_idle && person.is_idle(viewer_only) {
+            send(RemoteCommand::Disconnect);
+        }
+    };
     let typing = async {
         while let Ok(line) = lines.recv().await {
+            let mut person = person.borrow_mut();
             match line {
-                Typed::Line(line) => {
-                    let command = person.borrow_mut().command(&line);
-                    match command {
-                        Some(command) => {
-                            person.borrow_mut().under_way += 1;
-                            send(command);
-                        }
-                        None => drop(taken.try_recv()),
+                Typed::Line(line) => match person.command(&line) {
+                    Some(command) => {
+                        person.under_way += 1;
+                        send(command);
                     }
-                }
-                Typed::End if is_terminal => send(RemoteCommand::Disconnect),
-                Typed::End => {
-                    let mut person = person.borrow_mut();
-                    person.ends_when_idle = true;
-                    if person.is_idle() {
-                        send(RemoteCommand::Disconnect);
-                    }
+                    None => drop(taken.try_recv()),
+                },
+                Typed::Unreadable(why) => {
+                    let _ = taken.try_recv();
+                    (person.has_said, person.unsaid) = (true, person.unsaid + 1);
+                    log.write(Level::Error, "unsent", &[], format_args!("not sent: {why}"));
                 }
             }
         }
+        // The end of its input.
+        if is_terminal {
+            send(RemoteCommand::Disconnect);
+        } else {
+            let mut person = person.borrow_mut();
+            person.ends_when_idle = true;
+            leave_if_idle(&person);
+        }
         std::future::pending().await
     };
-    let pressing = async {
-        let pressed = signals::<()>(|pressed| match pressed {
-            Pressed::Once if !viewer_only => {
-                eprintln!("(interrupted; Ctrl-C again leaves)");
-                person.borrow_mut().under_way += 1;
-                send(RemoteCommand::Interrupt);
-            }
-            _ => send(RemoteCommand::Disconnect),
-        });
-        // Without signals it still ends with its session, or by :quit.
-        let _ = pressed.await;
-        std::future::pending().await
-    };
+    let pressing = Presses::listen()?.forward(|pressed| match pressed {
+        Pressed::Once if !viewer_only => {
+            eprintln!("(interrupted; Ctrl-C again leaves)");
+            person.borrow_mut().under_way += 1;
+            send(RemoteCommand::Interrupt);
+        }
+        _ => send(RemoteCommand::Disconnect),
+    });
     let both = smol::future::or(typing, pressing);
+    let mut printed = Printed::default();
     follow(place, config, asked, both, |notice| {
         log_connection(log, &notice);
         use RemoteNotice::{Accepted, Refused, Unsent};
@@ -111,64 +124,113 @@ pub(super) fn run(place: &Place, config: RemoteConfig, log: EventLog) -> Result<
             let _ = taken.try_recv();
             person.under_way = person.under_way.saturating_sub(1);
         }
-        let is_shown = print(&person.told(&notice));
-        if !is_shown || (person.ends_when_idle && person.is_idle()) {
+        if !printed.print(&person.told(&notice)) {
             send(RemoteCommand::Disconnect);
         }
-    })
-}
-
-/// Whether it could be written.
-fn print(text: &str) -> bool {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).is_ok()
-}
-
-fn read(typed: &async_channel::Sender<Typed>, permits: &mpsc::SyncSender<()>) {
-    for line in io::stdin().lock().lines() {
-        let Ok(line) = line else { break };
-        if !line.trim().is_empty()
-            && (permits.send(()).is_err() || typed.try_send(Typed::Line(line)).is_err())
-        {
-            return;
-        }
-    }
-    let _ = typed.try_send(Typed::End);
+        leave_if_idle(&person);
+    })?;
+    printed.outcome()?;
+    person.borrow().outcome()
 }
 
 impl Person {
-    /// Whether everything that was said has had its turn.
-    fn is_idle(&self) -> bool {
+    fn new() -> Self {
+        Self {
+            questions: VecDeque::new(),
+            is_asked: false,
+            taken_away: TakenAway::default(),
+            is_terminal: io::stdin().is_terminal(),
+            state: None,
+            is_connected: false,
+            is_live: false,
+            is_working: false,
+            ends_when_idle: false,
+            under_way: 0,
+            turns: Turns::default(),
+            has_said: false,
+            unsaid: 0,
+            is_refused: false,
+        }
+    }
+
+    /// A person has read what was not sent; a script learns it from the exit code.
+    fn outcome(&self) -> Result<(), Error> {
+        if self.unsaid == 0 || self.is_terminal {
+            return Ok(());
+        }
+        let message = match self.unsaid {
+            1 => "one line was not sent; see above for why".to_owned(),
+            many => format!("{many} lines were not sent; see above for why"),
+        };
+        let why = if self.is_refused { ExitKind::Refused } else { ExitKind::Local };
+        Err(Error { why, message })
+    }
+
+    /// Whether there is nothing to wait for: everything that was said has had its turn, or, if nothing
+    /// was said, nothing is under way. Who only watches waits for the end of the session.
+    fn is_idle(&self, viewer_only: bool) -> bool {
         let is_over = self.state == Some(SessionState::Ended);
-        is_over || (self.under_way == 0 && self.last_result >= self.last_said)
+        let is_done = match self.has_said {
+            true => self.under_way == 0 && self.turns.is_empty(),
+            false => !viewer_only && !self.is_working,
+        };
+        self.is_live && (is_over || is_done)
     }
 
     /// What a line asks for; `None` if it asks for nothing.
     fn command(&mut self, line: &str) -> Option<RemoteCommand> {
+        self.has_said = true;
         if let Some(command) = line.trim().strip_prefix(':') {
             return colon(command);
         }
+        if self.taken_away.may_mean(line) {
+            return self.too_soon();
+        }
         let answered = self.questions.front().and_then(|asked| answer(asked, line.trim()));
         if let Some(answer) = answered {
+            // A pipe says what it says; a person has to have seen it.
+            if self.is_terminal && !self.is_asked {
+                return self.too_soon();
+            }
             self.questions.pop_front();
+            self.is_asked = false;
             return Some(RemoteCommand::Answer(answer));
         }
-        Some(RemoteCommand::Send(said(line)))
+        // Its turn may be over before it is known that it was accepted, so it has its name by then.
+        let Ok(uuid) = uuid() else { return Some(RemoteCommand::Send(said(line))) };
+        self.turns.said(uuid.clone());
+        let message = json!({"type": "user", "uuid": uuid,
+            "message": {"role": "user", "content": line}});
+        Some(RemoteCommand::Send(Text::from(message.to_string())))
+    }
+
+    fn too_soon(&mut self) -> Option<RemoteCommand> {
+        self.unsaid += 1;
+        Printed::default().print(TOO_SOON);
+        None
     }
 
     /// A notice as text.
     fn told(&mut self, notice: &RemoteNotice) -> String {
         match notice {
             RemoteNotice::Event(event) => {
-                if event.message.as_str().contains(r#""type":"result""#)
-                    && event.from == footbridge_core::wire::viewer::Origin::Agent
-                {
-                    self.last_result = event.seq;
-                }
+                self.turns.happened(event);
                 shown(event)
             }
-            RemoteNotice::Accepted { sent: Sent::Message { request_id: None, .. }, seq } => {
-                self.last_said = *seq;
+            RemoteNotice::Accepted { sent: Sent::Message { uuid, request_id: None }, seq } => {
+                self.turns.accepted(uuid, *seq);
+                String::new()
+            }
+            RemoteNotice::Refused { sent, .. } | RemoteNotice::Unsent(sent) => {
+                if let Sent::Message { uuid, .. } = sent {
+                    self.turns.give_up(uuid);
+                }
+                self.unsaid += 1;
+                self.is_refused |= matches!(notice, RemoteNotice::Refused { status: Some(_), .. });
+                String::new()
+            }
+            RemoteNotice::Live { .. } => {
+                self.is_live = true;
                 String::new()
             }
             RemoteNotice::Session(session) => self.session(session),
@@ -177,7 +239,7 @@ impl Person {
             }
             RemoteNotice::PermissionAsked(asked) => {
                 self.questions.push_back(asked.clone());
-                if self.questions.len() == 1 { question(asked) } else { String::new() }
+                if self.questions.len() == 1 { self.next() } else { String::new() }
             }
             RemoteNotice::PermissionWithdrawn { request_id, why, .. } => {
                 let before = self.questions.front().map(|asked| asked.request_id.clone());
@@ -192,6 +254,7 @@ impl Person {
                     }
                 };
                 if before.as_deref() == Some(request_id) {
+                    self.taken_away.now();
                     text += &self.next();
                 }
                 text
@@ -201,11 +264,14 @@ impl Person {
         }
     }
 
-    fn next(&self) -> String {
+    /// Puts the next question on the screen.
+    fn next(&mut self) -> String {
+        self.is_asked = !self.questions.is_empty();
         self.questions.front().map(question).unwrap_or_default()
     }
 
     fn session(&mut self, session: &SessionView<'_>) -> String {
+        self.is_working = session.working;
         let before = self.state.replace(session.state);
         let was_connected = std::mem::replace(&mut self.is_connected, session.connected);
         let words = match session.state {
@@ -238,7 +304,7 @@ fn colon(command: &str) -> Option<RemoteCommand> {
             request(json!({"subtype": "set_model", "model": model}))
         }
         _ => {
-            print(HELP);
+            Printed::default().print(HELP);
             None
         }
     }
@@ -271,15 +337,14 @@ fn question(asked: &Asked) -> String {
             format!("{plan}\n? Is this plan good? y, or n and why not\n")
         }
         tool => {
-            let detail = match input["command"].as_str() {
-                Some(command) => command.to_owned(),
-                None => subject(input),
-            };
-            let always = match request["permission_suggestions"].as_array() {
-                Some(all) if !all.is_empty() => ", a always",
-                _ => "",
-            };
-            format!("? {tool} {detail}\n  y allows, n denies (n and why){always}\n")
+            let suggested = request["permission_suggestions"].as_array();
+            let mut text = question::asked(tool, input);
+            for always in suggested.into_iter().flatten() {
+                text += &question::detail("always", always);
+            }
+            let always =
+                if suggested.is_some_and(|all| !all.is_empty()) { ", a always" } else { "" };
+            text + &format!("  y allows, n denies (n and why){always}\n")
         }
     };
     safe(&text)
@@ -367,7 +432,8 @@ mod tests {
             "Bash",
             r#""input":{"command":"ls"},"permission_suggestions":[{"type":"addRules"}]"#,
         );
-        assert!(question(&bash).starts_with("? Bash ls\n") && question(&bash).contains("a always"));
+        let shown = "? Bash ls\n  │ always: {\"type\":\"addRules\"}\n  y allows, n denies (n and why), a always\n";
+        assert_eq!(question(&bash), shown);
         let yes = answer(&bash, "y").expect("an answer");
         assert_eq!((yes.behavior, yes.seq), (Behavior::Allow, Some(7)));
         let no = answer(&bash, "n not there").expect("an answer");

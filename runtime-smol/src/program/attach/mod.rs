@@ -9,9 +9,7 @@ mod stream_json;
 pub(in crate::program) mod transcript;
 
 use std::io::IsTerminal as _;
-use std::time::{Duration, Instant};
 
-use async_signal::{Signal, Signals};
 use footbridge_cli::args::RelayArgs;
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
@@ -21,18 +19,15 @@ use footbridge_cli::token::Sources;
 use footbridge_cli::value::Level;
 use footbridge_core::auth::Credential;
 use footbridge_core::base::id::SessionId;
+use footbridge_core::contract::machine::MachineError;
 use footbridge_core::remote::{Remote, RemoteCommand, RemoteConfig, RemoteNotice, Start};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 use smol::future::FutureExt;
-use smol::stream::StreamExt as _;
 
 use super::args::Data;
 use super::args::attach::{Attach, Wanted};
 use super::{data, whereabouts, work};
-
-/// Two presses of Ctrl-C within this time leave.
-const TWICE: Duration = Duration::from_secs(2);
 
 /// Events that a screen begins with; older ones come as somebody scrolls up to them.
 const RECENT: u64 = 200;
@@ -112,38 +107,12 @@ fn follow(
     place: &Place,
     config: RemoteConfig,
     asked: async_channel::Receiver<RemoteCommand>,
-    signals: impl Future<Output = Result<(), footbridge_core::contract::machine::MachineError>>,
+    signals: impl Future<Output = Result<(), MachineError>>,
     on_notice: impl FnMut(RemoteNotice),
 ) -> Result<(), Error> {
     let host = work::host(&place.relay, &place.reach)?;
     let driven = drive(Remote::new(config), host, asked, on_notice);
     block_on(driven.or(signals)).map_err(Error::from)
-}
-
-/// What a signal means.
-enum Pressed {
-    /// Ctrl-C, once.
-    Once,
-    /// Ctrl-C twice, or to be ended.
-    Leave,
-}
-
-/// Passes on each signal, and never ends.
-async fn signals<T>(mut each: impl FnMut(&Pressed)) -> Result<T, Error> {
-    let signals = Signals::new([Signal::Int, Signal::Term, Signal::Hup]);
-    let mut signals =
-        signals.map_err(|error| Error::local(format!("cannot listen for signals: {error}")))?;
-    let mut last: Option<Instant> = None;
-    while let Some(signal) = signals.next().await {
-        let is_again = last.is_some_and(|last| last.elapsed() < TWICE);
-        match signal {
-            Ok(Signal::Int) if !is_again => each(&Pressed::Once),
-            Ok(_) => each(&Pressed::Leave),
-            Err(_) => continue,
-        }
-        last = Some(Instant::now());
-    }
-    std::future::pending().await
 }
 
 /// Whether there is a terminal that can do more than append lines.

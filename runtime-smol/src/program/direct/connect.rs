@@ -1,31 +1,36 @@
 //! `footbridge direct connect`: a terminal, or another program, at a session that is served directly.
 
-use std::cell::RefCell;
-use std::io::{BufRead, Read};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::sync::mpsc;
 
-use async_channel::{Receiver, Sender};
+use async_channel::Sender;
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
+use footbridge_cli::seed;
 use footbridge_cli::token::Sources;
 use footbridge_cli::value::{Format, Level};
-use footbridge_cli::{print, seed};
-use footbridge_core::base::limits::MAX_LINE_BYTES;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
 use footbridge_core::direct::{Connect, ConnectCommand, ConnectConfig, ConnectNotice};
 use footbridge_core::wire::control::cancel_request;
+use footbridge_core::wire::message::Head;
 use footbridge_smol::{Host, HostOptions, ProxySource, block_on, drive};
+use serde::Deserialize;
 use smol::future::FutureExt;
 
 use super::token_path;
 use super::transcript::{shown, shown_question};
 use crate::program::args::direct::Connect as Args;
-use crate::program::signals::Ends;
+use crate::program::pressed::{Pressed, Presses};
+use crate::program::printed::Printed;
+use crate::program::question::{TOO_SOON, TakenAway};
+use crate::program::typed::{self, Typed};
 
-/// A second Ctrl-C within this time ends the connection.
-const TWICE_WITHIN: Duration = Duration::from_secs(2);
+/// Lines that may be on their way before more of standard input is read.
+const UNDER_WAY: usize = 16;
 
 pub(super) fn run(args: Args) -> Result<(), Error> {
     let Args { url, give_up, common } = args;
@@ -36,39 +41,66 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
     let machine = Connect::new(ConnectConfig { url, token, give_up, seed: seed()? });
     let (commands, asked) = async_channel::unbounded();
     let is_json = common.json;
-    let terminal = Terminal { is_json, commands: commands.clone(), open: RefCell::default() };
-    let lines = read_lines();
-    let ends = Ends::listen()?;
-    let mut printed = Ok(());
+    let (typed, lines) = async_channel::unbounded();
+    let (permits, taken) = mpsc::sync_channel::<()>(UNDER_WAY);
+    let is_terminal = std::io::stdin().is_terminal();
+    std::thread::spawn(move || {
+        typed::read(std::io::stdin().lock(), |line| {
+            permits.send(()).is_ok() && typed.try_send(line).is_ok()
+        });
+    });
+    let terminal = Terminal {
+        is_json,
+        commands: commands.clone(),
+        open: RefCell::default(),
+        taken_away: RefCell::default(),
+        printed: RefCell::default(),
+        taken,
+        under_way: Cell::new(0),
+        turns: Cell::new(0),
+        unsaid: Cell::new(0),
+        ends_when_idle: Cell::new(false),
+    };
+    let presses = Presses::listen()?;
     let driven = drive(machine, host, asked, |notice| {
-        if let Some(text) = terminal.show(log, &notice)
-            && printed.is_ok()
-        {
-            printed = print(&text);
-            if printed.is_err() {
-                let _ = commands.try_send(ConnectCommand::Disconnect);
-            }
+        if let Some(text) = terminal.show(log, &notice) {
+            terminal.print(&text);
         }
+        terminal.leave_if_idle();
     });
     let typed = async {
         while let Ok(line) = lines.recv().await {
-            terminal.take(&line);
+            match line {
+                Typed::Line(line) => terminal.take(&line),
+                Typed::Unreadable(why) => terminal.not_sent(log, &why),
+            }
+        }
+        if is_terminal {
+            let _ = commands.try_send(ConnectCommand::Disconnect);
+        } else {
+            terminal.ends_when_idle.set(true);
+            terminal.leave_if_idle();
         }
         std::future::pending().await
     };
-    let mut last = None::<Instant>;
-    let ended = ends.forward(|_| {
-        let is_second = last.is_some_and(|last| last.elapsed() < TWICE_WITHIN);
-        last = Some(Instant::now());
-        let command =
-            if is_second { ConnectCommand::Disconnect } else { ConnectCommand::Interrupt };
+    let ended = presses.forward(|pressed| {
+        let command = match pressed {
+            Pressed::Once => ConnectCommand::Interrupt,
+            Pressed::Leave => ConnectCommand::Disconnect,
+        };
         let _ = commands.try_send(command);
-        if !is_second && !is_json {
+        if pressed == Pressed::Once && !is_json {
             eprintln!("(interrupted; Ctrl-C again to leave)");
         }
     });
     block_on(driven.or(typed).or(ended))?;
-    printed
+    terminal.printed.take().outcome()?;
+    match terminal.unsaid.get() {
+        0 => Ok(()),
+        _ if is_terminal => Ok(()),
+        1 => Err(Error::local("one line was not sent; see above for why")),
+        many => Err(Error::local(format!("{many} lines were not sent; see above for why"))),
+    }
 }
 
 /// The token that was named, or that of a session of this machine. There may be none: then the server
@@ -90,87 +122,150 @@ fn token(url: &str, file: Option<PathBuf>) -> Result<Option<Secret>, Error> {
     Ok(Some(Sources { file: Some(path), ..Sources::default() }.read()?.0))
 }
 
-/// Lines of standard input, read on a thread of its own, which may wait for ever.
-fn read_lines() -> Receiver<String> {
-    let (sender, lines) = async_channel::bounded(16);
-    std::thread::spawn(move || {
-        let mut input = std::io::stdin().lock();
-        loop {
-            let mut line = String::new();
-            // A line that is longer is two, and the machine says that they are none.
-            let most = MAX_LINE_BYTES as u64 + 1;
-            match input.by_ref().take(most).read_line(&mut line) {
-                Ok(0) | Err(_) => return,
-                Ok(_) if sender.send_blocking(line).is_err() => return,
-                Ok(_) => {}
-            }
-        }
-    });
-    lines
-}
-
 /// What is typed, and what is shown.
 struct Terminal {
     is_json: bool,
     commands: Sender<ConnectCommand>,
-    /// The questions that can be answered, oldest first.
-    open: RefCell<Vec<String>>,
+    /// The questions that can be answered, oldest first: that one is on the screen.
+    open: RefCell<VecDeque<(String, Text)>>,
+    taken_away: RefCell<TakenAway>,
+    printed: RefCell<Printed>,
+    /// One for each line that more are read for.
+    taken: mpsc::Receiver<()>,
+    /// Lines that may not have arrived.
+    under_way: Cell<usize>,
+    /// Messages that no result has come for.
+    turns: Cell<usize>,
+    /// Lines that were not sent.
+    unsaid: Cell<usize>,
+    /// Nothing more comes from a pipe.
+    ends_when_idle: Cell<bool>,
 }
 
 impl Terminal {
-    fn take(&self, line: &str) {
-        let line = line.trim_end_matches(['\r', '\n']);
-        if line.trim().is_empty() {
-            return;
+    fn print(&self, text: &str) {
+        if !self.printed.borrow_mut().print(text) {
+            let _ = self.commands.try_send(ConnectCommand::Disconnect);
         }
+    }
+
+    fn take(&self, line: &str) {
         let command = if self.is_json {
-            ConnectCommand::Pass(Text::from(line.to_owned()))
+            Some(ConnectCommand::Pass(Text::from(line.to_owned())))
         } else {
             self.understood(line)
         };
+        let is_message = match &command {
+            Some(ConnectCommand::Pass(line)) => {
+                Head::parse(line).is_ok_and(|head| head.kind == "user")
+            }
+            Some(ConnectCommand::Say(_)) => true,
+            // It may be over by now, and is not said then.
+            _ => {
+                let _ = self.taken.try_recv();
+                return command.into_iter().for_each(|command| self.send(command));
+            }
+        };
+        self.turns.set(self.turns.get() + usize::from(is_message));
+        self.under_way.set(self.under_way.get() + 1);
+        command.into_iter().for_each(|command| self.send(command));
+    }
+
+    fn send(&self, command: ConnectCommand) {
         // A machine that has ended takes no commands.
         let _ = self.commands.try_send(command);
     }
 
-    fn understood(&self, line: &str) -> ConnectCommand {
+    /// So many lines are not on their way any more.
+    fn done(&self, lines: usize) {
+        for _ in 0..lines {
+            let _ = self.taken.try_recv();
+        }
+        self.under_way.set(self.under_way.get().saturating_sub(lines));
+    }
+
+    fn not_sent(&self, log: EventLog, why: &str) {
+        let _ = self.taken.try_recv();
+        self.unsaid.set(self.unsaid.get() + 1);
+        log.write(Level::Error, "unsent", &[], format_args!("not sent: {why}"));
+    }
+
+    /// What came from a pipe was said, and has had its turns.
+    fn leave_if_idle(&self) {
+        if self.ends_when_idle.get() && self.under_way.get() == 0 && self.turns.get() == 0 {
+            let _ = self.commands.try_send(ConnectCommand::Disconnect);
+        }
+    }
+
+    /// A result is for the messages that it names, or for one.
+    fn turn_over(&self, line: &str) {
+        #[derive(Deserialize)]
+        struct Result {
+            #[serde(default)]
+            user_message_uuids: Vec<serde::de::IgnoredAny>,
+        }
+        let named = serde_json::from_str::<Result>(line).map(|line| line.user_message_uuids.len());
+        self.turns.set(self.turns.get().saturating_sub(named.unwrap_or_default().max(1)));
+    }
+
+    /// What a line asks for; `None` if it came too soon.
+    fn understood(&self, line: &str) -> Option<ConnectCommand> {
         let (word, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
-        let answered = match (self.open.borrow().first(), word) {
-            (Some(request_id), "y" | "yes") if rest.is_empty() => Some((request_id.clone(), None)),
-            (Some(request_id), "n" | "no") => {
-                let reason = if rest.is_empty() { "denied" } else { rest };
-                Some((request_id.clone(), Some(reason.to_owned())))
-            }
+        if self.taken_away.borrow().may_mean(line) {
+            self.unsaid.set(self.unsaid.get() + 1);
+            self.print(TOO_SOON);
+            return None;
+        }
+        let deny = match word {
+            "y" | "yes" if rest.is_empty() => Some(None),
+            "n" | "no" if rest.is_empty() => Some(Some("denied".to_owned())),
+            "n" | "no" => Some(Some(rest.to_owned())),
             _ => None,
         };
-        match answered {
-            Some((request_id, deny)) => {
-                self.open.borrow_mut().remove(0);
-                ConnectCommand::Answer { request_id, deny }
-            }
-            None => ConnectCommand::Say(line.to_owned()),
-        }
+        let mut open = self.open.borrow_mut();
+        let Some((deny, (request_id, _))) = deny.and_then(|deny| Some((deny, open.pop_front()?)))
+        else {
+            return Some(ConnectCommand::Say(line.to_owned()));
+        };
+        let next = open.front().map(|(_, next)| shown_question(next.as_str()));
+        self.print(&next.unwrap_or_default());
+        Some(ConnectCommand::Answer { request_id, deny })
     }
 
     /// What is printed of a notice; the rest goes to stderr.
     fn show(&self, log: EventLog, notice: &ConnectNotice) -> Option<String> {
+        if let ConnectNotice::Message(line) = notice
+            && Head::parse(line).is_ok_and(|head| head.kind == "result")
+        {
+            self.turn_over(line.as_str());
+        }
         match notice {
             ConnectNotice::Message(line) if self.is_json => {
                 return Some(format!("{}\n", line.as_str()));
             }
             ConnectNotice::Message(line) => return shown(line.as_str()),
             ConnectNotice::Asked { request_id, question } => {
-                self.open.borrow_mut().push(request_id.clone());
-                return Some(match self.is_json {
-                    true => format!("{}\n", question.as_str()),
-                    false => shown_question(question.as_str()),
-                });
+                let mut open = self.open.borrow_mut();
+                open.push_back((request_id.clone(), question.clone()));
+                return match self.is_json {
+                    true => Some(format!("{}\n", question.as_str())),
+                    false => (open.len() == 1).then(|| shown_question(question.as_str())),
+                };
             }
             ConnectNotice::Withdrawn { request_id } => {
-                self.open.borrow_mut().retain(|open| open != request_id);
-                return Some(match self.is_json {
-                    true => format!("{}\n", cancel_request(request_id).as_str()),
-                    false => "(that question is over)\n".to_owned(),
-                });
+                let mut open = self.open.borrow_mut();
+                let was_shown = open.front().is_some_and(|(first, _)| first == request_id);
+                open.retain(|(open, _)| open != request_id);
+                if was_shown {
+                    self.taken_away.borrow_mut().now();
+                }
+                return match self.is_json {
+                    true => Some(format!("{}\n", cancel_request(request_id).as_str())),
+                    false => was_shown.then(|| {
+                        let next = open.front().map(|(_, next)| shown_question(next.as_str()));
+                        "(that question is over)\n".to_owned() + &next.unwrap_or_default()
+                    }),
+                };
             }
             ConnectNotice::Connected { resumes } => {
                 let how = if *resumes { "" } else { ", without resuming" };
@@ -188,10 +283,15 @@ impl Terminal {
             ConnectNotice::Skipped { reason } => {
                 log.write(Level::Warn, "skipped", &[], format_args!("skipped a line: {reason}"));
             }
-            ConnectNotice::Full => {
-                let words = format_args!("not sent: too much is waiting for the connection");
-                log.write(Level::Error, "full", &[], words);
+            ConnectNotice::Refused { reason } => {
+                self.under_way.set(self.under_way.get().saturating_sub(1));
+                self.not_sent(log, reason);
             }
+            ConnectNotice::Full => {
+                self.under_way.set(self.under_way.get().saturating_sub(1));
+                self.not_sent(log, "too much is waiting for the connection");
+            }
+            ConnectNotice::Arrived { lines } => self.done(*lines),
         }
         None
     }

@@ -3,6 +3,8 @@
 use footbridge_core::base::text::is_hidden;
 use serde_json::Value;
 
+use crate::program::question;
+
 /// How much of a tool's input and result is shown.
 const LINES: usize = 12;
 const LINE_CHARS: usize = 200;
@@ -37,8 +39,7 @@ pub(super) fn shown_question(line: &str) -> String {
     let question: Value = serde_json::from_str(line).unwrap_or_default();
     let request = &question["request"];
     let tool = request["tool_name"].as_str().or_else(|| request["subtype"].as_str());
-    let input = short(&input(&request["input"]));
-    format!("? {} {input}\n  y, or n and why not\n", plain(tool.unwrap_or("something")))
+    question::asked(tool.unwrap_or("something"), &request["input"]) + "  y, or n and why not\n"
 }
 
 fn part(part: &Value) -> Option<String> {
@@ -75,12 +76,19 @@ fn input(input: &Value) -> String {
 fn short(text: &str) -> String {
     let text = plain(text);
     let all = text.lines().count();
-    let mut lines: Vec<String> =
-        text.lines().take(LINES).map(|line| line.chars().take(LINE_CHARS).collect()).collect();
+    let mut lines: Vec<String> = text.lines().take(LINES).map(start_of).collect();
     if all > LINES {
         lines.push(format!("({} more lines)", all - LINES));
     }
     lines.join("\n  ")
+}
+
+/// As much of a line as is shown, and that there is more.
+fn start_of(line: &str) -> String {
+    match line.char_indices().nth(LINE_CHARS) {
+        Some((at, _)) => format!("{} …", &line[..at]),
+        None => line.to_owned(),
+    }
 }
 
 /// Text that changes nothing about the terminal.
@@ -103,6 +111,6 @@ mod tests {
         assert_eq!(shown("no JSON"), None);
         let asked =
             r#"{"request":{"subtype":"can_use_tool","tool_name":"Write","input":{"file":"x"}}}"#;
-        assert!(shown_question(asked).starts_with("? Write {\"file\":\"x\"}\n"));
+        assert!(shown_question(asked).starts_with("? Write\n  │ file: x\n  y, or n"));
     }
 }

@@ -1,7 +1,7 @@
 //! `footbridge send`: a message to another session on this machine.
 
 use footbridge_cli::exit::{Error, ExitKind};
-use footbridge_cli::{print, random};
+use footbridge_cli::{print, uuid};
 use footbridge_core::peer::address::Address;
 use footbridge_core::peer::deliver::{Deliver, DeliverConfig};
 use footbridge_core::peer::registry::resolve;
@@ -18,12 +18,7 @@ pub(super) fn send(address: &str, text: &str) -> Result<String, Error> {
     let unknown = |message| Error { why: ExitKind::Refused, message };
     let socket = resolve(&to, &super::all()?).map_err(unknown)?;
     let (handle, _) = super::own_handle()?;
-    let mut bytes = [0; 16];
-    random(&mut bytes)?;
-    (bytes[6], bytes[8]) = (bytes[6] & 0x0f | 0x40, bytes[8] & 0x3f | 0x80);
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    let message_id = parts.join("-");
+    let message_id = uuid()?;
     let config = DeliverConfig {
         socket,
         to: to.to_string(),
