@@ -15,7 +15,7 @@ use super::http::request::{check, client_of, is_handshake, require_websocket};
 use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
-use super::pending::{Noted, Pending};
+use super::pending::{CodeCall, Noted, Pending};
 use super::{code_sessions, links, oauth, push, sign_in, viewer_api, worker_api};
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
@@ -397,6 +397,9 @@ pub(super) fn on_store_failed(
     }
     if let Pending::Token { op, .. } = pending {
         return cx.reply(op, oauth::store_failed());
+    }
+    if let Pending::Code { call: CodeCall::Progress(session, epoch), .. } = &pending {
+        parts.links.doubt(cx, session, *epoch);
     }
     if let Some(op) = pending.waiting() {
         cx.refuse(op, &ApiError::store_failed(failure, pending.is_strangers()));

@@ -209,8 +209,9 @@ pub(super) enum Acks {
 pub(super) enum CodeCall {
     Create,
     Bridge(Bridging),
-    /// How far the lines for the agent have come: what goes with it is answered.
-    Progress,
+    /// How far the lines for the agent of this session have come, under this epoch: what goes with it
+    /// is answered.
+    Progress(SessionId, u64),
     Batch,
     Worker,
 }

@@ -202,6 +202,13 @@ pub struct SessionRow {
 }
 
 impl SessionRow {
+    /// Whether it was made without a worker that takes items (C-1).
+    pub fn is_code(&self) -> bool {
+        self.works.is_empty()
+    }
+}
+
+impl SessionRow {
     /// Whether it is known that this event of a viewer did not end well.
     pub fn has_failed(&self, seq: u64) -> bool {
         self.failed.iter().any(|failed| failed.receipts.holds(seq))

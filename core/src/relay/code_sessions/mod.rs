@@ -247,9 +247,10 @@ fn note_progress(
     if with_worker == 0 || !links.progressed(cx, session, link, delivered, with_worker) {
         return;
     }
+    let call = CodeCall::Progress(session.clone(), link);
     let session = session.clone();
     let note = StoreOp::AckInbound { session, link, received: delivered, delivered, with_worker };
-    ask(cx, op, CodeCall::Progress, claims.run.clone(), note);
+    ask(cx, op, call, claims.run.clone(), note);
 }
 
 /// A worker repeats its epoch, so that a request that was made for another is noticed.
@@ -288,7 +289,7 @@ pub(in crate::relay) fn answered(
 ) {
     let response = match (call, answer) {
         // What follows it answers.
-        (CodeCall::Progress, _) => return,
+        (CodeCall::Progress(..), _) => return,
         (CodeCall::Create, Answer::Session(session)) => {
             let created = CodeSessionCreated { session: NewSession { id: session.id.clone() } };
             response::json(201, &created)

@@ -178,6 +178,7 @@ impl Link {
     /// Begins a stream of version 2.
     pub(super) fn begin_stream(&mut self, cx: &mut Cx, is_stopping: bool) -> Result<(), LinkEnd> {
         // A proxy that collects a few kilobytes before it passes anything on gets them at once.
+        self.unacknowledged.sending(false);
         self.send(cx, Message::Text(Text::from(PADDING)))?;
         let (received, from) = (self.from_agent.stored(), self.to_agent.sent());
         self.send_event(cx, &StreamEvent::Resume(StreamResume { received, from }))?;
@@ -218,6 +219,7 @@ impl Link {
     /// that has to be stored.
     pub(super) fn progressed(&mut self, cx: &mut Cx, delivered: u64, with_worker: u64) -> bool {
         // What was never sent is for the store to refuse.
+        self.to_agent.on_done(delivered);
         let is_known =
             self.to_agent.on_ack(delivered).is_ok() && self.to_agent.on_held(with_worker).is_ok();
         let is_new = self.to_agent.note_at_once().is_some();
@@ -502,7 +504,8 @@ impl Link {
             }
             (LinkStep::ReadInbound, Answer::Inbound(lines)) => {
                 self.to_agent.on_read(lines.len());
-                for (number, line) in lines {
+                let sent = self.to_agent.sent();
+                for (number, line) in lines.into_iter().filter(|(number, _)| *number > sent) {
                     if !self.to_agent.admit(number, line.len()) {
                         return Ok(());
                     }

@@ -187,6 +187,15 @@ impl Links {
         link.is_none_or(|link| link.progressed(cx, delivered, with_worker))
     }
 
+    /// The store has not kept how far the lines for an agent have come, and its worker may not say so
+    /// again: on another stream, both say where they are.
+    pub(in crate::relay) fn doubt(&mut self, cx: &mut Cx, session: &SessionId, number: u64) {
+        let Some(op) = self.of(session) else { return };
+        if self.by_op.get(&op).is_some_and(|link| link.number() == number) {
+            self.close(cx, op, close::FAILED);
+        }
+    }
+
     pub(in crate::relay) fn on_opened(&mut self, cx: &mut Cx, op: OpId) {
         self.drive(cx, op, Link::on_opened);
     }

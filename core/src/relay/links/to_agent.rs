@@ -80,6 +80,17 @@ impl ToAgent {
         self.grow(until);
     }
 
+    /// The worker is done with the lines up to this one, whether or not they came on this stream: they
+    /// need not be sent on it any more.
+    pub(super) fn on_done(&mut self, received: u64) {
+        let received = received.min(self.until);
+        self.sent = self.sent.max(received);
+        while self.in_flight.front().is_some_and(|(number, _)| *number <= received) {
+            self.bytes -= self.in_flight.pop_front().map_or(0, |(_, bytes)| bytes);
+        }
+        self.acked = self.acked.max(received);
+    }
+
     /// Lines exist up to this one.
     pub(super) fn grow(&mut self, until: u64) {
         self.until = self.until.max(until);
@@ -174,5 +185,34 @@ impl ToAgent {
         self.bytes += bytes;
         self.in_flight.push_back((number, bytes));
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_worker_finishes_while_it_is_read_again_does_not_fill_the_window() {
+        let mut lines = ToAgent::after(0);
+        let many = LINK_WINDOW_LINES as u64;
+        lines.grow(many);
+        let wanted = lines.next_read().map(|wanted| wanted.after);
+        assert_eq!(wanted, Some(0));
+        // It had them from the stream before.
+        lines.on_done(many);
+        lines.on_read(LINK_WINDOW_LINES);
+        assert_eq!(lines.sent(), many, "none of them has to be sent");
+        assert_eq!(lines.in_flight(), 0);
+        lines.grow(many + 1);
+        assert!(lines.next_read().is_some_and(|wanted| wanted.after == many));
+    }
+
+    #[test]
+    fn lines_that_do_not_exist_are_nobodys() {
+        let mut lines = ToAgent::after(3);
+        lines.grow(5);
+        lines.on_done(900);
+        assert_eq!((lines.sent(), lines.in_flight()), (5, 0));
     }
 }

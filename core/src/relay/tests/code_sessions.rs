@@ -126,7 +126,7 @@ fn a_session_without_an_environment_waits_for_whoever_bridges_it() {
     assert_eq!(world.session(&id)["result"]["status"], "completed");
     let (_, environments) = world.get("/v1/environments", TOKEN);
     assert_eq!(environments["environments"], json!([]), "its environment goes with it");
-    assert_eq!(kind(&world.batch(&code, 3, &[3])), (409, "epoch_superseded"));
+    assert_eq!(kind(&world.batch(&code, 3, &[3])), (410, "session_ended"));
 }
 
 #[test]
@@ -309,8 +309,84 @@ fn the_worker_of_an_item_bridges_with_its_session_token_and_nobody_else_does() {
     assert_eq!(world.session(&id)["state"], "running");
     let end = json!({"worker_epoch": code.epoch, "state": "ended"});
     assert_eq!(kind(&world.worker_call(&code, "", &end)), (400, "invalid_request"));
+    assert_eq!(world.batch(&code, 1, &[1]).0, 200);
     assert_eq!(world.stop_work(&worker, &taken, "completed").0, 200);
     assert_eq!(world.session(&id)["result"]["status"], "completed");
+    let last = world.session(&id)["last_seq"].clone();
+    assert_eq!(world.batch(&code, 1, &[1]), (200, json!({"received": 1})), "its answer was lost");
+    assert_eq!(kind(&world.batch(&code, 1, &[1, 2])), (410, "session_ended"));
+    let epoch = json!({"worker_epoch": code.epoch});
+    assert_eq!(kind(&world.worker_call(&code, "/heartbeat", &epoch)), (410, "session_ended"));
+    let again = world.stream(&code, None);
+    assert_eq!(kind(&world.answer(again)), (410, "session_ended"));
+    assert_eq!(world.session(&id)["last_seq"], last, "nothing was added after the end");
+}
+
+#[test]
+fn a_link_adds_nothing_to_a_session_that_has_ended() {
+    let mut world = World::new();
+    let (worker, taken, link) = world.running();
+    world.lines(link, "{\"type\":\"x\",\"n\":1}\n");
+    assert_eq!(world.stop_work(&worker, &taken, "completed").0, 200);
+    let last = world.session(&taken.session)["last_seq"].clone();
+    world.lines(link, "{\"type\":\"x\",\"n\":2}\n");
+    assert_eq!(world.session(&taken.session)["last_seq"], last);
+    assert_eq!(world.streams[&link].closed, Some(4404));
+}
+
+#[test]
+fn batches_alone_keep_a_session_alive() {
+    let mut world = World::new();
+    let code = world.code();
+    for n in 1..=50 {
+        world.pass(Duration::from_secs(20));
+        assert_eq!(world.batch(&code, n, &[n]).0, 200, "{n}");
+    }
+    assert_eq!(world.session(&code.session)["state"], "running");
+}
+
+#[test]
+fn an_environment_that_was_made_for_a_session_is_no_workers() {
+    let mut world = World::new();
+    let code = world.code();
+    let environment = world.session(&code.session)["environment_id"].clone();
+    let id = environment.as_str().expect("an id").to_owned();
+    let mut registration = json!({"machine_name": "m", "directory": "/", "max_sessions": 1,
+        "metadata": {"worker_type": "w"}});
+    registration["environment_id"] = environment.clone();
+    let (status, registered) = world.post("/v1/environments/bridge", TOKEN, &registration);
+    assert_eq!(status, 200, "{registered}");
+    assert_ne!(registered["environment_id"], environment, "it gets one of its own");
+    let target = format!("/v1/environments/{id}/healthcheck");
+    assert_eq!(kind(&world.post(&target, TOKEN, &Value::Null)), (404, "environment_unknown"));
+    assert_eq!(world.batch(&code, 1, &[1]).0, 200, "and the session goes on");
+}
+
+#[test]
+fn what_a_full_disk_did_not_keep_of_a_workers_progress_is_kept_later() {
+    let mut world = World::new();
+    let id = world.create_code();
+    let code = world.bridge_as(&id, TOKEN, &json!({"acknowledges": true, "agent_run": "one"}));
+    let first = world.stream(&code, None);
+    world.say(&id, "a");
+    assert_eq!(world.lines_for_agent(first), [line(1, "a")]);
+    let body = json!({"worker_epoch": code.epoch, "events": [], "delivered": 1});
+    world.holds_store = true;
+    let target = format!("/v1/code/sessions/{id}/worker/events");
+    let op = world.ask(Method::Post, &target, &code.jwt, &body);
+    while let Some((store, _)) = world.held.pop_front() {
+        let kind = crate::contract::event::IoErrorKind::Full;
+        let failure = crate::contract::event::IoError { kind, detail: "full".to_owned() };
+        world.deliver(Event::Failed { op: store, failure });
+    }
+    world.holds_store = false;
+    assert_eq!(world.answer(op).0, 503);
+    assert!(world.streams[&first].closed.is_some(), "both say again where they are");
+    let again = world.stream(&code, Some(0));
+    world.said(again);
+    assert_eq!(world.worker_call(&code, "/events", &body).0, 200);
+    let receipts = world.session(&id)["receipts"].clone();
+    assert!(receipts["delivered"].as_u64() > Some(0), "{receipts}");
 }
 
 #[test]
@@ -417,7 +493,7 @@ fn a_device_takes_up_what_it_has_made_and_ends_with_it() {
     assert_eq!(kind(&world.post(&target, &device, &Value::Null)), (404, "session_unknown"));
     super::log_in::log_out(&mut world, &device);
     assert_eq!(world.session(&id)["result"]["status"], "failed");
-    assert_eq!(kind(&world.batch(&code, 1, &[1])), (409, "epoch_superseded"));
+    assert_eq!(kind(&world.batch(&code, 1, &[1])), (410, "session_ended"));
 }
 
 #[test]

@@ -68,8 +68,22 @@ impl Model {
                 let seqs: Vec<_> = accepted.iter().map(|accepted| accepted.seq).collect();
                 known.check_posted((messages, sender.as_ref()), &seqs, &added(session, outcome))
             }
+            StoreOp::CreateCodeSession { .. } => self.code_created(op, answer),
+            StoreOp::OpenStream { session, link, received, from } => {
+                self.stream_opened(session, *link, (*received, *from), outcome)
+            }
+            StoreOp::NoteWorker { session, link, result, .. } => {
+                self.worker_noted(session, *link, result.is_some(), answer)
+            }
             StoreOp::Append { session, link, first, lines } => {
                 let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
+                let brings = first.max(&1).saturating_add(lines.len() as u64) - 1;
+                let is_late = known.state == SessionState::Ended && *first <= known.received + 1;
+                if is_late && brings > known.received {
+                    return ensure(*answer == Err(StoreError::SessionEnded), || {
+                        format!("link: lines after the end returned {answer:?}")
+                    });
+                }
                 known.check_appended(*first, lines, &added(session, outcome))?;
                 let received = known.received;
                 ensure(*answer == Ok(Answer::Appended { received }), || {
@@ -189,6 +203,7 @@ impl Model {
                 let known = self.sessions.get(session);
                 let known = known.filter(|known| known.environment == *environment);
                 let is_live = known.is_some_and(|known| known.state != SessionState::Ended);
+                let is_live = is_live && known.is_some_and(|known| !known.is_code);
                 let is_live = is_live && self.environments.contains_key(environment);
                 ensure(answer.is_ok() == is_live, || format!("leases: {answer:?}"))?;
                 if answer.is_ok() {
@@ -197,6 +212,7 @@ impl Model {
                 Ok(())
             }
             StoreOp::CreateSession { owner, .. }
+            | StoreOp::CreateCodeSession { owner, .. }
             | StoreOp::GetSession { owner, .. }
             | StoreOp::AskWorktree { owner, .. } => self.shown(owner, answer),
             StoreOp::ChangeSession { owner, .. } => self.shown(owner, answer),
@@ -221,6 +237,7 @@ impl Model {
             StoreOp::AttachLink { session, fence, agent_run } => {
                 self.attached(session, *fence, agent_run.as_deref(), outcome)
             }
+            StoreOp::Bridge { .. } => self.bridged(op, outcome),
             StoreOp::ReadInbound { session, after, max_lines, .. } => {
                 let Some(known) = self.sessions.get_mut(session) else {
                     return self.check_unknown(answer);
@@ -240,7 +257,7 @@ impl Model {
         self.sessions.get_mut(session).filter(|known| known.owner == *owner)
     }
 
-    fn check_unknown(&self, answer: &Result<Answer, StoreError>) -> Check {
+    pub(super) fn check_unknown(&self, answer: &Result<Answer, StoreError>) -> Check {
         ensure(*answer == Err(StoreError::SessionUnknown), || format!("owners: {answer:?}"))
     }
 
@@ -268,6 +285,11 @@ impl Model {
                 format!("owners: a healthcheck of {id} returned {answer:?}")
             });
         };
+        if known.made_for.is_some() {
+            return ensure(*answer == Err(StoreError::EnvironmentUnknown), || {
+                format!("epochs: {id} takes no work, but a healthcheck returned {answer:?}")
+            });
+        }
         let Ok(Answer::Environment(environment)) = answer else {
             return Err(format!("leases: a healthcheck returned {answer:?}"));
         };
@@ -299,7 +321,7 @@ impl Model {
             _ => None,
         };
         if let Some((made, known)) = made {
-            if !known.is_asked_for(environment, title.as_deref()) {
+            if known.is_code || !known.is_asked_for(environment, title.as_deref()) {
                 return ensure(*answer == Err(StoreError::KeyReused), || {
                     format!("once: {key:?} of another request returned {answer:?}")
                 });
@@ -309,7 +331,7 @@ impl Model {
             });
         }
         let known = self.environments.get(environment);
-        let is_own = known.is_some_and(|known| known.owner == *owner);
+        let is_own = known.is_some_and(|known| known.owner == *owner && known.made_for.is_none());
         let has_room = self.active(environment) < self.policy.max_sessions
             && self.queued_in(environment) < self.policy.max_queued;
         ensure(given == (is_own && has_room).then_some(id), || {
@@ -322,7 +344,7 @@ impl Model {
     }
 
     /// The session of a link, if that is its current link.
-    fn linked(
+    pub(super) fn linked(
         &mut self,
         session: &SessionId,
         link: u64,
@@ -350,6 +372,11 @@ impl Model {
     ) -> Check {
         let answer = &outcome.answer;
         let Some(known) = self.linked(session, link, answer)? else { return Ok(()) };
+        if known.state == SessionState::Ended {
+            return ensure(*answer == Err(StoreError::SessionEnded), || {
+                format!("link: {answer:?}")
+            });
+        }
         let until = known.inbound.len() as u64;
         if received > until {
             return ensure(*answer == Err(StoreError::NeverSent), || format!("link: {answer:?}"));
@@ -369,7 +396,7 @@ impl Model {
         })
     }
 
-    fn attached(
+    pub(super) fn attached(
         &mut self,
         session: &SessionId,
         fence: u64,
@@ -443,7 +470,7 @@ impl Model {
 }
 
 /// What an operation added to the log of a session.
-fn added<'o>(session: &SessionId, outcome: &'o Committed) -> Vec<&'o Entry> {
+pub(super) fn added<'o>(session: &SessionId, outcome: &'o Committed) -> Vec<&'o Entry> {
     let entries = outcome.changes.entries.iter().filter(|(id, _)| id == session);
     entries.map(|(_, entry)| entry).collect()
 }

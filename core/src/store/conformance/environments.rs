@@ -68,6 +68,7 @@ impl Model {
             named_claims: 0,
             healthcheck: None,
             is_healthcheck_open: false,
+            made_for: None,
         };
         let known = self.environments.entry(environment.id.clone()).or_insert(model);
         known.heard = self.now;
@@ -90,10 +91,13 @@ impl Model {
     /// The environment that a registration has to continue.
     fn continued(&self, owner: &AccountId, registration: &Registration) -> Option<EnvironmentId> {
         let named = registration.environment_id.as_ref();
-        let named =
-            named.filter(|id| self.environments.get(id).is_some_and(|known| known.owner == *owner));
+        let named = named.filter(|id| {
+            let known = self.environments.get(id).filter(|known| known.made_for.is_none());
+            known.is_some_and(|known| known.owner == *owner)
+        });
         let worker = registration.worker_id.as_ref();
-        let mut own = self.environments.iter().filter(|(_, known)| known.owner == *owner);
+        let own = self.environments.iter().filter(|(_, known)| known.owner == *owner);
+        let mut own = own.filter(|(_, known)| known.made_for.is_none());
         let same = own.find(|(_, known)| worker.is_some() && known.worker_id.as_ref() == worker);
         named.or(same.map(|(id, _)| id)).cloned()
     }

@@ -22,7 +22,8 @@
 //! | --- | --- |
 //! | leases | an item is handed out only while it is queued; fences only grow; within a lease, the same key returns the same item; only the newest lease can be acked, renewed or ended; a queued item is always found; another run of a worker ends all its leases, and queues them again |
 //! | log | sequence numbers have no gaps, pages hold exactly what was logged, retention drops neither too little nor too much |
-//! | link | lines from the worker are stored once and in order; lines for the agent are delivered until acknowledged, and to one run of the agent only |
+//! | link | lines from the worker are stored once and in order, until the session ends; lines for the agent are delivered until acknowledged, and to one run of the agent only |
+//! | epochs | a session without a worker of its own has an environment that goes with it and takes no work; each bridge is a newer link |
 //! | answers | the first answer to a question counts; repeating it is fine, a different one conflicts; what the agent asks because of a client's hooks, that client answers, and the next run of the agent is told of them |
 //! | requests | the agent answers a request, or the log gives it up once the agent or the session has ended, and not before |
 //! | receipts | every line for the agent is settled once: it was seen by an agent that printed something since, or the log says how it ended instead |
@@ -42,6 +43,7 @@ mod audit;
 mod bytes;
 mod callbacks;
 mod calls;
+mod code_sessions;
 mod devices;
 mod environments;
 mod kept_worktree;
@@ -129,8 +131,8 @@ pub fn compare(
 /// Limits low enough for a short run to reach all of them.
 fn policy() -> StorePolicy {
     StorePolicy {
-        max_environments: 4,
-        environments_per_person: 3,
+        max_environments: 6,
+        environments_per_person: 4,
         max_sessions: 4,
         max_queued: 3,
         log_bytes: 4000,

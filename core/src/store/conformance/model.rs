@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use super::session::SessionModel;
 use super::subject::Subject;
 use super::{Check, ensure};
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::id::{DeviceId, EnvironmentId, SessionId, WorkId};
 use crate::base::time::UnixTime;
 use crate::store::{
     AccountId, Changes, Committed, Origin, Receipts, RelayTime, Session, StoreError, StoreOp,
@@ -51,6 +51,17 @@ pub(super) struct EnvironmentModel {
     /// The item of the last healthcheck.
     pub(super) healthcheck: Option<WorkId>,
     pub(super) is_healthcheck_open: bool,
+    /// The session that it goes with, and the device that made both.
+    pub(super) made_for: Option<(SessionId, Option<DeviceId>)>,
+}
+
+/// Whether an operation may end this session, by what it says.
+fn ends_session(op: &StoreOp, session: &SessionId) -> bool {
+    match op {
+        StoreOp::NoteWorker { session: noted, result: Some(_), .. } => noted == session,
+        StoreOp::RequestStop { id, .. } => id == session,
+        _ => false,
+    }
 }
 
 /// What an operation says about receipts.
@@ -124,8 +135,18 @@ impl Model {
             | StoreOp::StopWork { environment, .. }
             | StoreOp::NoteWorktree { environment, .. }
             | StoreOp::Redispatch { environment, .. } => Some(environment.clone()),
-            StoreOp::AttachLink { session, .. } if is_done => {
+            StoreOp::AttachLink { session, .. } | StoreOp::Bridge { session, .. } if is_done => {
                 self.sessions.get(session).map(|known| known.environment.clone())
+            }
+            StoreOp::OpenStream { session, link, .. }
+            | StoreOp::NoteWorker { session, link, .. } => {
+                let known = self.sessions.get(session).filter(|known| known.has_link(*link));
+                known.map(|known| known.environment.clone())
+            }
+            // Only an environment of the session's own is known by nothing else to be there.
+            StoreOp::Append { session, link, .. } | StoreOp::AckInbound { session, link, .. } => {
+                let known = self.sessions.get(session).filter(|known| known.has_link(*link));
+                known.filter(|known| known.is_code).map(|known| known.environment.clone())
             }
             _ => None,
         };
@@ -136,7 +157,7 @@ impl Model {
 
     fn apply(&mut self, op: &StoreOp, changes: &Changes) -> Check {
         self.add_new_session(op, changes);
-        if let StoreOp::AttachLink { session, .. } = op
+        if let StoreOp::AttachLink { session, .. } | StoreOp::Bridge { session, .. } = op
             && let Some(known) = self.sessions.get_mut(session)
         {
             known.before_link();
@@ -199,14 +220,22 @@ impl Model {
 
     /// Adds the session that an operation created; its first event comes with it.
     fn add_new_session(&mut self, op: &StoreOp, changes: &Changes) {
-        let StoreOp::CreateSession { owner, environment, id, work, title, .. } = op else {
-            return;
+        let (owner, environment, id, work, title) = match op {
+            StoreOp::CreateSession { owner, environment, id, work, title, .. } => {
+                (owner, environment, id, Some(work), title)
+            }
+            StoreOp::CreateCodeSession { owner, environment, id, title, .. } => {
+                (owner, environment, id, None, title)
+            }
+            _ => return,
         };
         if changes.states.iter().any(|(made, _)| made == id) {
             self.sessions_made += 1;
             let (ordinal, title) = (self.sessions_made, title.clone());
-            let session = SessionModel::new(owner.clone(), environment.clone(), title, ordinal);
+            let mut session = SessionModel::new(owner.clone(), environment.clone(), title, ordinal);
+            session.is_code = work.is_none();
             self.sessions.insert(id.clone(), session);
+            let Some(work) = work else { return };
             let subject = Subject::queued(environment.clone(), work.clone());
             self.subjects.insert(id.as_str().into(), subject);
             self.works.insert(work.clone(), id.as_str().into());
@@ -236,8 +265,12 @@ impl Model {
         ensure(known.owner == *owner, || format!("owners: {id} belongs to another account"))?;
         let is_silent = known.heard + self.policy.lapse_after <= self.now;
         let status = match op {
-            StoreOp::RemoveEnvironment { id: removed } if removed == id => ResultStatus::Failed,
-            StoreOp::Lapse if is_silent => ResultStatus::Lost,
+            StoreOp::RemoveEnvironment { id: removed } if removed == id => {
+                Some(ResultStatus::Failed)
+            }
+            StoreOp::Lapse if is_silent => Some(ResultStatus::Lost),
+            // That its session has ended is checked below.
+            _ if known.made_for.is_some_and(|(session, _)| ends_session(op, &session)) => None,
             _ => return Err(format!("lapse: {id} was removed too early")),
         };
         for (session, found) in &self.sessions {
@@ -253,7 +286,7 @@ impl Model {
         for session in own.filter(ends_now) {
             // A stopping session's lease may have expired in the same sweep.
             let result = session.result.as_ref().map(|result| result.status);
-            ensure(result == Some(status), || {
+            ensure(status.is_none() || result == status, || {
                 format!("lapse: {} ended with {result:?}", session.id)
             })?;
         }
@@ -290,8 +323,11 @@ impl Model {
                 format!("limits: {own} environments of {owner:?}")
             })?;
         }
-        for id in self.environments.keys() {
+        for (id, known) in &self.environments {
             let active = self.active(id);
+            ensure(known.made_for.is_none() || active == 1, || {
+                format!("epochs: {id} was made for one session, and has {active}")
+            })?;
             ensure(active <= policy.max_sessions, || format!("limits: {active} sessions of {id}"))?;
         }
         for (id, known) in &self.sessions {
@@ -331,6 +367,7 @@ impl Model {
     /// A live session that nobody holds, once everything has been handed out.
     pub(super) fn stuck(&self) -> Option<&SessionId> {
         let live = self.sessions.iter().filter(|(_, known)| known.state != SessionState::Ended);
+        let live = live.filter(|(_, known)| !known.is_code);
         let mut live = live.map(|(id, _)| id);
         live.find(|id| {
             let subject = self.subjects.get(id.as_str());

@@ -22,6 +22,8 @@ use crate::wire::session::SessionState;
 pub(super) struct SessionModel {
     pub(super) owner: AccountId,
     pub(super) environment: EnvironmentId,
+    /// Whether it was made without a worker that takes items.
+    pub(super) is_code: bool,
     pub(super) ordinal: u64,
     pub(super) title: Option<String>,
     /// What a person has called it since, and whether it is put away.
@@ -76,6 +78,7 @@ impl SessionModel {
         Self {
             owner,
             environment,
+            is_code: false,
             ordinal,
             title,
             renamed: None,
@@ -102,6 +105,11 @@ impl SessionModel {
             before_run: (0, Vec::new()),
             has_exited: false,
         }
+    }
+
+    /// Whether it goes on, and this is its link.
+    pub(super) fn has_link(&self, link: u64) -> bool {
+        self.link == link && self.state != SessionState::Ended
     }
 
     pub(super) fn last_seq(&self) -> u64 {

@@ -1,6 +1,7 @@
 //! Random operations that are likely to succeed, because they name things that the model knows.
 
 mod clients;
+mod code_sessions;
 mod links;
 mod worktrees;
 
@@ -207,7 +208,9 @@ impl Walk {
     }
 
     pub(super) fn op(&mut self, model: &Model) -> StoreOp {
-        match self.rng.u32(..100) {
+        match self.rng.u32(..112) {
+            100..103 => self.create_code_session(),
+            103.. => self.code_session(model),
             0..5 => self.register(model),
             5 => StoreOp::RemoveEnvironment { id: self.environment(model) },
             6..8 => self.lookup(model),

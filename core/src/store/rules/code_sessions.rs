@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 
 use super::cx::{Answered, Cx};
 use super::environments::{self, Registering};
-use super::links::{self, linked};
+use super::links;
 use super::presence::mark_seen;
 use super::sessions::{end_session, made_before, new_conversation, own};
 use super::{callbacks, working};
@@ -37,13 +37,10 @@ pub(super) fn create<T: Tables>(
 ) -> Answered {
     let New { owner, environment, id, title, key } = *new;
     if let Some(made) = made_before(cx, owner, title, key)? {
-        let known = cx.tables.environment(&made.environment)?;
-        let is_one = known.is_some_and(|known| known.made_for.as_ref() == Some(&made.id));
-        // Of one that has ended, the environment is gone.
-        if !is_one && made.result.is_none() {
+        if !made.is_code() {
             return Err(StoreError::KeyReused.into());
         }
-        return Ok(Answer::Session(Box::new(made)));
+        return Ok(Answer::Session(Box::new(made.session)));
     }
     let mut known =
         environments::add(cx, &Registering { owner, device }, environment, registration)?;
@@ -87,10 +84,7 @@ pub(super) fn open_stream<T: Tables>(
     received: Option<u64>,
     from: u64,
 ) -> Answered {
-    let mut conversation = linked(cx, session, link)?;
-    if conversation.row.session.result.is_some() {
-        return Err(StoreError::SessionEnded.into());
-    }
+    let mut conversation = links::live(cx, session, link)?;
     mark_seen(cx, &conversation.row.session.environment)?;
     let received = received.unwrap_or(conversation.row.inbound.acked);
     links::take_up(cx, &mut conversation, received, from)?;
@@ -117,10 +111,7 @@ pub(super) fn note_worker<T: Tables>(
     is_working: Option<bool>,
     result: Option<&SessionResult>,
 ) -> Answered {
-    let mut conversation = linked(cx, session, link)?;
-    if conversation.row.session.result.is_some() {
-        return Err(StoreError::SessionEnded.into());
-    }
+    let mut conversation = links::live(cx, session, link)?;
     mark_seen(cx, &conversation.row.session.environment)?;
     if let Some(result) = result {
         end_session(cx, session, result.clone())?;

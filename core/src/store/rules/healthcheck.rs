@@ -26,7 +26,10 @@ pub(super) fn ask<T: Tables>(
     work: &WorkId,
     key: Option<&str>,
 ) -> Answered {
-    let mut known = owned(cx, owner, id)?.ok_or(StoreError::EnvironmentUnknown)?;
+    let known = owned(cx, owner, id)?;
+    // Nobody asks for the work of one that was made for a session.
+    let known = known.filter(|known| known.made_for.is_none());
+    let mut known = known.ok_or(StoreError::EnvironmentUnknown)?;
     let keys = &mut known.healthcheck_keys;
     let is_repeated = key.is_some_and(|key| keys.iter().any(|known| known == key));
     if let Some(key) = key.filter(|_| !is_repeated) {

@@ -96,6 +96,29 @@ pub(super) fn linked<T: Tables>(
     }
 }
 
+/// The session of a link, if that is its current link and the session goes on.
+pub(super) fn live<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    session: &SessionId,
+    link: u64,
+) -> Result<Conversation, Halt> {
+    let conversation = linked(cx, session, link)?;
+    match conversation.row.session.result {
+        Some(_) => Err(StoreError::SessionEnded.into()),
+        None => Ok(conversation),
+    }
+}
+
+/// Records a sign of life from the worker of a session that no environment's worker has: nothing else
+/// shows that it is there.
+fn mark_heard<T: Tables>(cx: &mut Cx<'_, T>, conversation: &Conversation) -> Result<(), Halt> {
+    let row = &conversation.row;
+    if row.is_code() && row.session.result.is_none() {
+        mark_seen(cx, &row.session.environment)?;
+    }
+    Ok(())
+}
+
 pub(super) fn resume<T: Tables>(
     cx: &mut Cx<'_, T>,
     session: &SessionId,
@@ -103,7 +126,7 @@ pub(super) fn resume<T: Tables>(
     received: u64,
     from: u64,
 ) -> Answered {
-    let mut conversation = linked(cx, session, link)?;
+    let mut conversation = live(cx, session, link)?;
     take_up(cx, &mut conversation, received, from)?;
     let row = &conversation.row;
     let answer = Answer::Resumed {
@@ -157,11 +180,17 @@ pub(super) fn append<T: Tables>(
     lines: &[Line],
 ) -> Answered {
     let mut conversation = linked(cx, session, link)?;
+    mark_heard(cx, &conversation)?;
     // Lines after a missing one are not accepted: the log would have a gap.
     let first = if first == 0 { conversation.row.received.saturating_add(1) } else { first };
     let known = conversation.row.received.saturating_add(1).checked_sub(first);
     let known = known.and_then(|known| usize::try_from(known).ok()).unwrap_or(usize::MAX);
     let new = lines.get(known..).unwrap_or_default();
+    // What was stored before is acknowledged for ever; a credential that outlives the session adds
+    // nothing to its log.
+    if !new.is_empty() && conversation.row.session.result.is_some() {
+        return Err(StoreError::SessionEnded.into());
+    }
     for Line { origin, line } in new {
         conversation.row.received += 1;
         match origin {
@@ -260,6 +289,7 @@ pub(super) fn ack_inbound<T: Tables>(
     progress: Progress,
 ) -> Answered {
     let mut conversation = linked(cx, session, link)?;
+    mark_heard(cx, &conversation)?;
     let before = (conversation.row.inbound, conversation.row.session.receipts);
     let Progress { received, delivered, with_worker } = progress;
     if received.max(delivered).max(with_worker) > conversation.row.inbound.until {

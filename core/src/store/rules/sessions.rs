@@ -34,10 +34,10 @@ pub(super) struct NewSession<'a> {
 pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Answered {
     let NewSession { owner, environment, id, work, title, key, options } = *new;
     if let Some(made) = made_before(cx, owner, title, key)? {
-        if made.environment != *environment {
+        if made.is_code() || made.session.environment != *environment {
             return Err(StoreError::KeyReused.into());
         }
-        return Ok(Answer::Session(Box::new(made)));
+        return Ok(Answer::Session(Box::new(made.session)));
     }
     let mut known = owned(cx, owner, environment)?.ok_or(StoreError::EnvironmentUnknown)?;
     if known.made_for.is_some() || known.environment.active_sessions >= cx.policy.max_sessions {
@@ -67,7 +67,7 @@ pub(super) fn made_before<T: Tables>(
     owner: &AccountId,
     title: Option<&str>,
     key: Option<&str>,
-) -> Result<Option<Session>, Halt> {
+) -> Result<Option<SessionRow>, Halt> {
     let Some(key) = key else { return Ok(None) };
     let Some(made) = cx.tables.session_by_key(owner, key)? else { return Ok(None) };
     let Some(made) = cx.tables.session(&made)? else { return Ok(None) };
@@ -79,7 +79,7 @@ pub(super) fn made_before<T: Tables>(
     } else {
         true
     };
-    if has_title { Ok(Some(made.session)) } else { Err(StoreError::KeyReused.into()) }
+    if has_title { Ok(Some(made)) } else { Err(StoreError::KeyReused.into()) }
 }
 
 /// A session that waits for a worker.
@@ -226,8 +226,6 @@ pub(super) fn end_session_as<T: Tables>(
         debug_assert!(*active > 0, "a session ended where none was live");
         *active = active.saturating_sub(1);
         if known.made_for.as_ref() == Some(id) {
-            // Its worker's credential ends with it.
-            conversation.row.link += 1;
             environments::forget(cx, &known)?;
         } else {
             cx.changes.environment(&known.environment);

@@ -32,7 +32,7 @@ pub(super) fn known<T: Tables>(
     registration: &Registration,
 ) -> Result<Option<EnvironmentRow>, TableError> {
     if let Some(id) = &registration.environment_id
-        && let Some(known) = presence::owned(cx, owner, id)?
+        && let Some(known) = presence::owned(cx, owner, id)?.filter(takes_work)
     {
         return Ok(Some(known));
     }
@@ -40,9 +40,14 @@ pub(super) fn known<T: Tables>(
     let own = cx.tables.environments(owner)?;
     let same = own.iter().find(|own| own.registration.worker_id.as_ref() == Some(worker));
     match same {
-        Some(same) => cx.tables.environment(&same.id),
+        Some(same) => Ok(cx.tables.environment(&same.id)?.filter(takes_work)),
         None => Ok(None),
     }
+}
+
+/// An environment that was made for a session is nobody else's (C-1).
+fn takes_work(known: &EnvironmentRow) -> bool {
+    known.made_for.is_none()
 }
 
 /// Which run of an environment's worker a registration comes from.

@@ -225,6 +225,9 @@ pub(super) fn redispatch<T: Tables>(
     if row.session.result.is_some() {
         return Err(StoreError::SessionEnded.into());
     }
+    if row.is_code() {
+        return Err(StoreError::LeaseLost.into());
+    }
     for id in &row.works {
         let item = cx.tables.work(id)?;
         if item.is_some_and(|item| matches!(item.state, WorkState::Queued { .. })) {
