@@ -33,6 +33,9 @@ impl Item {
     }
 }
 
+/// However little something on the way takes at a time.
+const MIN_WINDOW_BYTES: usize = 16 << 10;
+
 /// The other side acknowledged more than was ever sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AckOutOfRange;
@@ -51,6 +54,8 @@ pub(crate) struct Outbox {
     ever_sent: usize,
     /// How many may be in flight.
     window: usize,
+    /// How many bytes of them.
+    window_bytes: usize,
     /// Whether both sides agree where the numbering starts.
     is_settled: bool,
     /// The number before the first item here, once they do.
@@ -67,6 +72,7 @@ impl Outbox {
             in_flight_bytes: 0,
             ever_sent: 0,
             window: LINK_WINDOW_LINES,
+            window_bytes: LINK_WINDOW_BYTES,
             is_settled: false,
             base: 0,
         }
@@ -151,11 +157,16 @@ impl Outbox {
         Ok(())
     }
 
+    /// Something on the way takes less at a time than the other side: from now on it is half as much.
+    pub(crate) fn narrow(&mut self) {
+        self.window_bytes = (self.window_bytes / 2).max(MIN_WINDOW_BYTES);
+    }
+
     /// The next message to send on this connection, if the window has room for it.
     pub(crate) fn next_to_send(&mut self) -> Option<Message> {
         let item = self.items.get(self.in_flight)?;
         let has_room =
-            self.in_flight < self.window && self.in_flight_bytes + item.len() <= LINK_WINDOW_BYTES;
+            self.in_flight < self.window && self.in_flight_bytes + item.len() <= self.window_bytes;
         if !has_room && self.in_flight > 0 {
             return None;
         }

@@ -28,6 +28,8 @@ pub(super) struct Credentials {
     refresh: Option<Refresh>,
     /// When to look at the schedule again.
     look_at: Option<Instant>,
+    /// How many there were since the relay has last accepted one.
+    untried: u32,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,18 @@ impl Credentials {
             scheduler: RefreshScheduler::new(RefreshPolicy::default()),
             refresh: None,
             look_at: None,
+            untried: 0,
         }
+    }
+
+    /// The relay has accepted those that it has.
+    pub(super) fn accepted(&mut self) {
+        self.untried = 0;
+    }
+
+    /// Whether new ones are worth a request at once: not where the last ones were refused as well.
+    pub(super) const fn can_be_replaced_at_once(&self) -> bool {
+        self.untried < 2
     }
 
     pub(super) fn jwt(&self) -> Option<&Secret> {
@@ -149,6 +162,7 @@ impl Credentials {
         self.look_at = self.scheduler.deadline(now);
         if let Ok(bridge) = outcome {
             let Bridge { worker_jwt, worker_epoch, .. } = bridge;
+            self.untried = self.untried.saturating_add(1);
             self.grant = Some(Grant { jwt: worker_jwt.clone(), epoch: *worker_epoch });
         }
     }
@@ -182,6 +196,9 @@ impl Channel {
     ) {
         let answer = answer::<Bridge>(event);
         self.credentials.settle(fx.now(), answer.as_ref());
+        if self.is_over() {
+            return;
+        }
         match answer {
             Ok(_) => self.rebuild(fx, purpose),
             // Those that it has still count.

@@ -15,6 +15,9 @@ use crate::engine::effects::Effects;
 use crate::transport::event::LinkEvent;
 use crate::wire::code_session::{BatchStored, BatchWriter, WorkerPulse, WorkerUpdate};
 
+/// What a proxy says that takes less than this sends.
+const TOO_LARGE: u16 = 413;
+
 #[derive(Debug)]
 pub(super) struct Egress {
     post: Post,
@@ -201,14 +204,18 @@ impl Channel {
         };
         match outcome {
             Ok(()) => {
+                self.credentials.accepted();
                 self.egress.told = telling;
                 self.egress.told_at = fx.now().mono;
                 self.pump(fx, purpose);
             }
             Err(RequestError::Refused(refusal)) if !refusal.is_retryable() => {
-                self.refused_worker(fx, purpose, &refusal, each);
+                self.refused_worker(fx, rng, purpose, &refusal, each);
             }
             Err(error) => {
+                if matches!(&error, RequestError::Foreign(answer) if answer.status() == TOO_LARGE) {
+                    self.outbox.narrow();
+                }
                 let (now, pause) = (fx.now().mono, error.retry_after(fx.now().wall));
                 let track = error.track().unwrap_or(FailureTrack::General);
                 match self.egress.backoff.fail(now, track, pause, rng) {
@@ -216,8 +223,7 @@ impl Channel {
                         self.egress.post = Post::Pausing { until: now + pause };
                     }
                     Verdict::GiveUp { failing_for } => {
-                        self.drop_all(fx);
-                        self.state = State::Over;
+                        self.end(fx);
                         let reason = error.in_words(fx.now().wall);
                         each(LinkEvent::GaveUp { reason, failing_for });
                     }

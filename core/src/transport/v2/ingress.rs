@@ -143,8 +143,7 @@ impl Channel {
                 CLOSE_REPLACED => self.superseded(fx, each),
                 1000 if self.await_refresh(fx) => {}
                 CLOSE_LEASE_LOST => {
-                    self.drop_all(fx);
-                    self.state = State::Over;
+                    self.end(fx);
                     each(LinkEvent::LeaseLost);
                 }
                 1001 => return Err("the relay is stopping"),
@@ -192,6 +191,7 @@ impl Channel {
         self.state = State::Up(Stream { op, last_heard: now, is_paused: false, held: Held::Not });
         self.egress.begin(now, self.delivered);
         self.is_resumed_once = true;
+        self.credentials.accepted();
         self.backoff.reset();
         if !core::mem::replace(&mut self.is_told_up, true) {
             each(LinkEvent::Up);

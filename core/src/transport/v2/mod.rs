@@ -207,6 +207,16 @@ impl Channel {
         self.begin(fx, purpose);
     }
 
+    /// Ends it: nothing that is under way brings it back.
+    fn end<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
+        self.drop_all(fx);
+        if let Some(op) = self.credentials.close() {
+            fx.cancel(op);
+        }
+        self.is_told_up = false;
+        self.state = State::Over;
+    }
+
     fn drop_all<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         if let Some(op) = self.state.op() {
             fx.cancel(op);
@@ -398,10 +408,11 @@ impl Channel {
         refusal: &ApiError,
         each: &mut dyn FnMut(LinkEvent),
     ) {
-        self.drop_all(fx);
-        self.is_told_up = false;
+        self.end(fx);
         // A new credential may still be found for it; nothing else helps.
-        self.state = if refusal.is_unauthorized() { State::Idle } else { State::Over };
+        if refusal.is_unauthorized() {
+            self.state = State::Idle;
+        }
         each(LinkEvent::Refused(refusal.clone()));
     }
 
@@ -409,15 +420,25 @@ impl Channel {
     fn refused_worker<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
+        rng: &mut Rng,
         purpose: P,
         refusal: &ApiError,
         each: &mut dyn FnMut(LinkEvent),
     ) {
-        if refusal.is_unauthorized() {
+        if refusal.is_unauthorized() || refusal.kind == ErrorType::EpochRepeated {
+            // By time, or because a bridge of its own has arrived late or twice; that may be a refresh
+            // whose answer is still to come.
+            if self.await_refresh(fx) {
+                return;
+            }
+            let at_once = self.credentials.can_be_replaced_at_once();
             self.credentials.forget();
-            self.rebuild(fx, purpose);
-        } else if refusal.kind == ErrorType::EpochRepeated {
-            self.repeated(fx, purpose);
+            if at_once {
+                self.rebuild(fx, purpose);
+            } else {
+                let reason = format!("the relay refuses what it has just issued: {refusal}");
+                each(self.fail(fx, FailureTrack::General, reason, rng));
+            }
         } else if refusal.kind == ErrorType::EpochSuperseded {
             self.superseded(fx, each);
         } else {
@@ -427,18 +448,8 @@ impl Channel {
 
     /// The session was bridged again by somebody else: this side yields for good.
     fn superseded<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, each: &mut dyn FnMut(LinkEvent)) {
-        self.drop_all(fx);
-        self.state = State::Over;
+        self.end(fx);
         each(LinkEvent::LeaseLost);
-    }
-
-    /// A bridge of its own has ended what it had: by a refresh whose answer is still to come, or because
-    /// one has arrived late or twice.
-    fn repeated<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
-        if !self.await_refresh(fx) {
-            self.credentials.forget();
-            self.rebuild(fx, purpose);
-        }
     }
 
     /// A refresh that is under way brings what everything goes on with. Returns whether there is one.
@@ -461,6 +472,7 @@ impl Channel {
     ) {
         match Self::read_pulse(event) {
             Ok(_) => {
+                self.credentials.accepted();
                 let reason = format!(
                     "the stream of events was answered with HTTP {status}, and other requests are not: \
                      something on the way does not let it through"
@@ -468,7 +480,7 @@ impl Channel {
                 each(self.fail(fx, FailureTrack::General, reason, rng));
             }
             Err(RequestError::Refused(refusal)) if !refusal.is_retryable() => {
-                self.refused_worker(fx, purpose, &refusal, each);
+                self.refused_worker(fx, rng, purpose, &refusal, each);
             }
             Err(error) => self.refused(fx, rng, &error, each),
         }
@@ -501,7 +513,7 @@ impl Channel {
                 LinkEvent::Down { reason, retry_in: pause }
             }
             Verdict::GiveUp { failing_for } => {
-                self.state = State::Over;
+                self.end(fx);
                 LinkEvent::GaveUp { reason, failing_for }
             }
         }

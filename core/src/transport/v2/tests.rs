@@ -126,6 +126,13 @@ impl Bench {
         self.respond(op, status, &json!({"error": {"type": kind, "message": "no"}}));
     }
 
+    /// A proxy answers in place of the relay.
+    fn page(&mut self, op: OpId, status: u16, html: &'static str) {
+        let headers = vec![("content-type".to_owned(), "text/html".to_owned())];
+        let body = Bytes::from_static(html.as_bytes());
+        self.handle(Event::Response { op, response: Response { status, headers, body } });
+    }
+
     fn lose(&mut self, op: OpId) {
         let failure = IoError { kind: IoErrorKind::TimedOut, detail: String::new() };
         self.handle(Event::Failed { op, failure });
@@ -566,4 +573,93 @@ fn it_gives_up_after_ten_minutes_of_nothing_but_failures() {
     }
     assert!(bench.now.mono.saturating_since(begun) >= Duration::from_secs(600));
     assert!(bench.channel.is_over());
+}
+
+#[test]
+fn whoever_yields_is_not_brought_back_by_a_refresh_that_was_under_way() {
+    for ends_by in ["batch", "stream"] {
+        let (mut bench, op) = Bench::up();
+        let mut refresh = None;
+        while refresh.is_none() {
+            bench.pass(Duration::from_secs(9));
+            bench.stream(op, ":\n\n");
+            refresh = bench.has_asked("/bridge").then(|| bench.asked("/bridge"));
+            if bench.has_asked("/heartbeat") {
+                let pulse = bench.asked("/heartbeat");
+                bench.respond(pulse.op, 200, &json!({"state": "running"}));
+            }
+        }
+        let refresh = refresh.expect("it is under way");
+        match ends_by {
+            "batch" => {
+                bench.say(1);
+                let batch = bench.asked("/worker/events");
+                bench.refuse(batch.op, 409, "epoch_superseded");
+            }
+            _ => bench.stream(op, "event: close\ndata: {\"code\":4408}\n\n"),
+        }
+        assert_eq!(bench.told, [LinkEvent::LeaseLost]);
+        assert!(bench.actions.contains(&Action::Cancel { op: refresh.op }), "{ends_by}");
+        bench.respond(
+            refresh.op,
+            200,
+            &json!({"worker_jwt": "jwt9", "expires_in": 3600, "worker_epoch": 9}),
+        );
+        bench.pass(Duration::from_secs(3600));
+        assert!(bench.channel.is_over() && !bench.has_asked("/stream"), "{ends_by}");
+    }
+}
+
+#[test]
+fn a_relay_that_refuses_what_it_issues_is_not_asked_in_a_loop() {
+    let mut bench = Bench::new();
+    let mut bridges = 0;
+    for _ in 0..60 {
+        bench.pass(Duration::from_secs(1));
+        while bench.has_asked("/bridge") && bridges < 1000 {
+            bridges += 1;
+            bench.bridge(bridges);
+            let stream = bench.asked("/stream");
+            bench.head(stream.op, 401);
+            let pulse = bench.asked("/heartbeat");
+            bench.refuse(pulse.op, 401, "token_expired");
+        }
+    }
+    assert!((4..20).contains(&bridges), "{bridges} bridges in a minute");
+    let told = bench.told.iter().find_map(|event| match event {
+        LinkEvent::Down { reason, .. } => Some(reason.clone()),
+        _ => None,
+    });
+    assert!(told.is_some_and(|reason| reason.contains("just issued")), "{:?}", bench.told);
+}
+
+#[test]
+fn a_proxy_that_takes_less_than_a_batch_gets_smaller_ones() {
+    let (mut bench, op) = Bench::up();
+    let pad = "x".repeat(10_000);
+    for n in 1..=90 {
+        let line = Text::from(format!("{{\"type\":\"x\",\"n\":{n},\"pad\":\"{pad}\"}}"));
+        bench.channel.send_line(&mut bench.fx, (), line);
+    }
+    bench.settle();
+    let (mut stored, mut refused) = (0, 0);
+    while stored < 90 {
+        bench.pass(Duration::from_secs(1));
+        bench.stream(op, ":\n\n");
+        if !bench.has_asked("/worker/events") {
+            continue;
+        }
+        let batch = bench.asked("/worker/events");
+        let lines = batch.numbers().len() as u64;
+        assert_eq!(batch.first(), stored + 1);
+        if lines > 12 {
+            refused += 1;
+            bench.page(batch.op, 413, "<html><h1>413 Request Entity Too Large</h1></html>");
+        } else {
+            stored += lines;
+            bench.respond(batch.op, 200, &json!({"received": stored}));
+        }
+        assert!(refused < 10, "{lines} lines in one batch");
+    }
+    assert!(refused > 0 && bench.channel.is_flushed());
 }
