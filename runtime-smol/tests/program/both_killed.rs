@@ -1,7 +1,7 @@
-//! A relay and its worker are killed at the same time, again and again, at any moment, while people
-//! and agents talk through them.
+//! A worker is killed again and again, with its relay at the same time or alone, at any moment, while
+//! people and agents talk through them.
 //!
-//! `FOOTBRIDGE_TEST_KILLS` says how often, 4 times unless told otherwise.
+//! `FOOTBRIDGE_TEST_KILLS` says how often, as in `storm`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::client::{Ready, ready};
 use crate::running::{Running, footbridge, until};
-use crate::storm::{call, count, log, watch};
+use crate::storm::{call, count, kills, log, watch, worker};
 
 const SESSIONS: u64 = 4;
 
@@ -42,12 +42,8 @@ fn relay(home: &Path, listen: &str) -> Running {
     Running::start(footbridge(home).args(args).args(["--log-level", "error"]))
 }
 
-fn worker(home: &Path, url: &str) -> Running {
-    let pauses = ["--conn-initial-ms", "30", "--conn-cap-ms", "100"];
-    let agent = ["--json", "--token-file", "token", "--agent", "sh agent.sh"];
-    let mut work = footbridge(home);
-    work.args(["work", "--relay", url]).args(agent).args(pauses);
-    Running::start(work.args(["--log-level", "error"]))
+fn start_worker(home: &Path, url: &str, transport: &str) -> Running {
+    Running::start(&mut worker(home, url, transport))
 }
 
 /// Posts one message until it is accepted; its number.
@@ -114,17 +110,36 @@ fn agents(home: &Path) -> usize {
     processes.filter(is_agent).count()
 }
 
+/// What is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Victims {
+    Both,
+    Worker,
+}
+
 #[test]
 fn a_relay_and_its_worker_killed_at_once_lose_double_and_leave_nothing() {
-    let kills = std::env::var("FOOTBRIDGE_TEST_KILLS");
-    let kills: u32 = kills.ok().and_then(|kills| kills.parse().ok()).unwrap_or(4);
+    storm("v1", "127.95.0.1:0", Victims::Both, kills(4));
+}
+
+#[test]
+fn nor_do_they_where_sessions_travel_as_version_2() {
+    storm("v2", "127.95.0.2:0", Victims::Both, kills(2));
+}
+
+#[test]
+fn a_worker_of_version_2_killed_alone_takes_its_sessions_up_again() {
+    storm("v2", "127.95.0.3:0", Victims::Worker, kills(2));
+}
+
+fn storm(transport: &str, listen: &str, victims: Victims, kills: u32) {
     let directory = tempfile::tempdir().expect("a directory");
     let home = directory.path().canonicalize().expect("there");
     std::fs::write(home.join("agent.sh"), AGENT).expect("written");
-    let mut program = relay(&home, "127.95.0.1:0");
+    let mut program = relay(&home, listen);
     let mut known = ready(&mut program);
     let listen = known.url.split_once("://").expect("a URL").1.to_owned();
-    let mut work = worker(&home, &known.url);
+    let mut work = start_worker(&home, &known.url, transport);
     known.environment = ready(&mut work).environment;
     let known = Arc::new(known);
     let sessions: Vec<_> = (0..SESSIONS).map(|_| known.new_session()).collect();
@@ -145,6 +160,13 @@ fn a_relay_and_its_worker_killed_at_once_lose_double_and_leave_nothing() {
     rng.seed(seed);
     for _ in 0..kills {
         thread::sleep(Duration::from_millis(rng.u64(20..900)));
+        if victims == Victims::Worker {
+            work.signal(Signal::KILL);
+            assert_eq!(work.wait(), None);
+            thread::sleep(Duration::from_millis(rng.u64(0..100)));
+            work = start_worker(&home, &known.url, transport);
+            continue;
+        }
         let mut both = [&mut program, &mut work];
         rng.shuffle(&mut both);
         for one in both {
@@ -152,15 +174,17 @@ fn a_relay_and_its_worker_killed_at_once_lose_double_and_leave_nothing() {
             assert_eq!(one.wait(), None);
         }
         if rng.bool() {
-            work = worker(&home, &known.url);
+            work = start_worker(&home, &known.url, transport);
             thread::sleep(Duration::from_millis(rng.u64(0..100)));
             program = relay(&home, &listen);
         } else {
             program = relay(&home, &listen);
-            work = worker(&home, &known.url);
+            work = start_worker(&home, &known.url, transport);
         }
     }
-    ready(&mut program);
+    if victims == Victims::Both {
+        ready(&mut program);
+    }
     assert_eq!(ready(&mut work).environment, known.environment, "seed {seed}");
     is_over.store(true, Ordering::Relaxed);
     let mut accepted: Vec<_> = talks.into_iter().map(|talk| talk.join().expect("ok")).collect();
@@ -217,5 +241,7 @@ fn a_relay_and_its_worker_killed_at_once_lose_double_and_leave_nothing() {
     assert_eq!(work.wait(), Some(0), "seed {seed}");
     until("no agent is left", || (agents(&home) == 0).then_some(()));
     let all: usize = accepted.iter().map(BTreeMap::len).sum();
-    println!("{kills} kills of both, {all} messages, by stage and whether given: {stages:?}");
+    println!(
+        "{transport}: {kills} kills of {victims:?}, {all} messages, by stage and whether given: {stages:?}"
+    );
 }

@@ -1,11 +1,13 @@
 //! A relay that is killed again and again, at any moment, while people and agents talk through it.
 //!
-//! `FOOTBRIDGE_TEST_KILLS` says how often, 12 times unless told otherwise.
+//! `FOOTBRIDGE_TEST_KILLS` says how often, `FOOTBRIDGE_TEST_WORKER` with which program as the worker, if
+//! it is not `footbridge work`.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -43,6 +45,42 @@ done
 fn start(home: &Path, listen: &str) -> Running {
     let args = ["relay", "--listen", listen, "--json", "--data", "data", "--token-file", "token"];
     Running::start(footbridge(home).args(args).args(["--log-level", "error"]))
+}
+
+/// How often something is killed.
+pub(crate) fn kills(usually: u32) -> u32 {
+    let told = std::env::var("FOOTBRIDGE_TEST_KILLS");
+    told.ok().and_then(|kills| kills.parse().ok()).unwrap_or(usually)
+}
+
+/// A worker of `agent.sh`, which is quick to try again.
+pub(crate) fn worker(home: &Path, relay: &str, transport: &str) -> Command {
+    let mut command = footbridge(home);
+    match std::env::var_os("FOOTBRIDGE_TEST_WORKER") {
+        // It has the same environment: that without settings.
+        Some(program) => {
+            let variables: Vec<_> = command
+                .get_envs()
+                .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
+                .collect();
+            command = Command::new(program);
+            for (name, value) in variables {
+                match value {
+                    Some(value) => command.env(name, value),
+                    None => command.env_remove(name),
+                };
+            }
+            command.current_dir(home);
+        }
+        None => {
+            command.arg("work");
+        }
+    }
+    command.args(["--relay", relay, "--transport", transport, "--token-file", "token"]);
+    command.args(["--json", "--agent", "sh agent.sh", "--log-level", "error"]);
+    command.args(["--conn-initial-ms", "30", "--conn-cap-ms", "100"]);
+    command.args(["--general-initial-ms", "30", "--general-cap-ms", "100"]);
+    command
 }
 
 /// One request; `None` if there was no answer, whatever became of it.
@@ -189,33 +227,21 @@ pub(crate) fn count(events: &[Value], kind: &str, id: &str) -> BTreeMap<String, 
 
 #[test]
 fn a_relay_killed_at_any_moment_loses_and_doubles_nothing_that_it_accepted() {
-    let kills = std::env::var("FOOTBRIDGE_TEST_KILLS");
-    let kills: u32 = kills.ok().and_then(|kills| kills.parse().ok()).unwrap_or(12);
+    storm("v1", "127.94.0.1:0", kills(12));
+}
+
+#[test]
+fn nor_does_one_whose_sessions_travel_as_version_2() {
+    storm("v2", "127.94.0.2:0", kills(5));
+}
+
+fn storm(transport: &str, listen: &str, kills: u32) {
     let home = tempfile::tempdir().expect("a directory");
     std::fs::write(home.path().join("agent.sh"), AGENT).expect("written");
-    let mut program = start(home.path(), "127.94.0.1:0");
+    let mut program = start(home.path(), listen);
     let mut relay = ready(&mut program);
     let listen = relay.url.split_once("://").expect("a URL").1.to_owned();
-    let mut worker = Running::start(footbridge(home.path()).args([
-        "work",
-        "--relay",
-        &relay.url,
-        "--json",
-        "--token-file",
-        "token",
-        "--agent",
-        "sh agent.sh",
-        "--log-level",
-        "error",
-        "--conn-initial-ms",
-        "30",
-        "--conn-cap-ms",
-        "100",
-        "--general-initial-ms",
-        "30",
-        "--general-cap-ms",
-        "100",
-    ]));
+    let mut worker = Running::start(&mut worker(home.path(), &relay.url, transport));
     relay.environment = ready(&mut worker).environment;
     let relay = Arc::new(relay);
     let sessions: Vec<_> = (0..SESSIONS).map(|_| relay.new_session()).collect();
@@ -312,7 +338,7 @@ fn a_relay_killed_at_any_moment_loses_and_doubles_nothing_that_it_accepted() {
         );
         (messages, questions) = (messages + accepted.len(), questions + asked.len());
     }
-    println!("{kills} kills, {messages} messages, {questions} questions");
+    println!("{transport}: {kills} kills, {messages} messages, {questions} questions");
     assert!(messages > kills as usize && questions > 0);
     worker.signal(Signal::TERM);
     assert_eq!(worker.wait(), Some(0));
