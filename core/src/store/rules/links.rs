@@ -191,6 +191,10 @@ pub(super) fn append<T: Tables>(
     if !new.is_empty() && conversation.row.session.result.is_some() {
         return Err(StoreError::SessionEnded.into());
     }
+    if !new.is_empty() && conversation.row.is_code() {
+        // Whoever sends its lines has it, even without a stream.
+        is_running(cx, &mut conversation)?;
+    }
     for Line { origin, line } in new {
         conversation.row.received += 1;
         match origin {
