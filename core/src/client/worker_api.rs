@@ -119,6 +119,11 @@ pub fn try_call(relay: &BaseUrl, environment: &EnvironmentId, work: &WorkId) -> 
     post(relay, &path, None, &Empty {})
 }
 
+/// The same of a stream of events, in version 2.
+pub fn try_stream(relay: &BaseUrl, session: &SessionId) -> Request {
+    get(relay, &format!("/v1/code/sessions/{session}/worker/events/stream"), None)
+}
+
 /// `GET /health`, which needs no credential.
 pub fn health(relay: &BaseUrl) -> Request {
     get(relay, "/health", None)

@@ -81,6 +81,11 @@ pub struct Backoff {
 }
 
 impl Backoff {
+    /// What it follows.
+    pub const fn config(&self) -> &BackoffConfig {
+        &self.config
+    }
+
     /// A fresh state: nothing has failed yet.
     pub const fn new(config: BackoffConfig) -> Self {
         Self { config, run: None }

@@ -26,6 +26,8 @@ pub(crate) enum LinkEvent {
     GaveUp { reason: String, failing_for: Duration },
     /// The relay no longer holds some lines that never arrived here.
     Gap { lines: u64 },
+    /// Version 2 does not get through, for this reason: everything goes on by version 1 (C-4).
+    FellBack { reason: String },
     /// What an earlier run of the agent was told, and this one has to be before anything else.
     Declared(Text),
 }

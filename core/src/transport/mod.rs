@@ -45,6 +45,8 @@ pub(crate) struct Start {
     pub(crate) version: Version,
     /// Of the version's kind.
     pub(crate) url: String,
+    /// Where version 1 is spoken, if that may take the place of version 2.
+    pub(crate) fallback: Option<String>,
     /// The session's token.
     pub(crate) token: Secret,
     pub(crate) agent_run: String,
@@ -70,10 +72,13 @@ macro_rules! either {
 
 impl Transport {
     pub(crate) fn new(start: Start) -> Self {
-        let Start { version, url, token, agent_run, backoff, rhythm } = start;
+        let Start { version, url, fallback, token, agent_run, backoff, rhythm } = start;
         match version {
             Version::V1 => Self::V1(Box::new(Link::new(url, token, agent_run, backoff, rhythm))),
-            Version::V2 => Self::V2(Box::new(Channel::new(url, token, agent_run, backoff, rhythm))),
+            Version::V2 => {
+                let channel = Channel::new(url, token, agent_run, backoff, rhythm);
+                Self::V2(Box::new(channel.or_else_by(fallback)))
+            }
         }
     }
 
@@ -226,7 +231,17 @@ impl Transport {
         rng: &mut Rng,
         purpose: P,
     ) -> Option<LinkEvent> {
-        either!(self, it => it.on_time(fx, rng, purpose))
+        let event = either!(self, it => it.on_time(fx, rng, purpose.clone()));
+        self.fall_back(fx, purpose).or(event)
+    }
+
+    /// Goes on by version 1, if version 2 does not get through and may be replaced.
+    fn fall_back<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) -> Option<LinkEvent> {
+        let Self::V2(channel) = self else { return None };
+        let (mut link, reason) = channel.fall_back(fx)?;
+        link.connect(fx, purpose);
+        *self = Self::V1(Box::new(link));
+        Some(LinkEvent::FellBack { reason })
     }
 
     /// Handles an event of one of its operations. What it means is passed to `each`, in order.
@@ -236,11 +251,16 @@ impl Transport {
         rng: &mut Rng,
         purpose: P,
         event: Event,
-        each: impl FnMut(LinkEvent),
+        mut each: impl FnMut(LinkEvent),
     ) {
         match self {
             Self::V1(link) => link.handle(fx, rng, event, each),
-            Self::V2(channel) => channel.handle(fx, rng, purpose, event, each),
+            Self::V2(channel) => {
+                channel.handle(fx, rng, purpose.clone(), event, &mut each);
+                if let Some(event) = self.fall_back(fx, purpose) {
+                    each(event);
+                }
+            }
         }
     }
 }

@@ -162,6 +162,19 @@ impl Outbox {
         self.window_bytes = (self.window_bytes / 2).max(MIN_WINDOW_BYTES);
     }
 
+    /// The same, with each report written for another version.
+    pub(crate) fn rewritten(mut self, rewrite: impl Fn(&Bytes) -> Bytes) -> Self {
+        self.disconnect();
+        for item in &mut self.items {
+            if let Item::Report(report) = item {
+                *report = rewrite(report);
+            }
+        }
+        self.bytes = self.items.iter().map(Item::len).sum();
+        self.window_bytes = LINK_WINDOW_BYTES;
+        self
+    }
+
     /// The next message to send on this connection, if the window has room for it.
     pub(crate) fn next_to_send(&mut self) -> Option<Message> {
         let item = self.items.get(self.in_flight)?;

@@ -28,6 +28,10 @@ pub struct Version {
     /// The WebSocket subprotocols that it speaks.
     #[serde(default)]
     pub protocols: Cow<'static, [Cow<'static, str>]>,
+    /// How sessions can travel (C-4): `v1`, by a WebSocket; `v2`, by streams of events and batches.
+    /// Missing: as `v1`.
+    #[serde(default)]
+    pub transports: Cow<'static, [Cow<'static, str>]>,
 }
 
 impl Version {
@@ -39,5 +43,6 @@ impl Version {
             Cow::Borrowed(link_v1::PROTOCOL),
             Cow::Borrowed(viewer::PROTOCOL),
         ]),
+        transports: Cow::Borrowed(&[Cow::Borrowed("v1"), Cow::Borrowed("v2")]),
     };
 }

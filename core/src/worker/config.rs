@@ -76,7 +76,7 @@ pub struct WorkerConfig {
 /// How sessions travel (C-4).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TransportChoice {
-    /// As their work secret says.
+    /// As their work secret says, and as version 1 where version 2 does not get through.
     #[default]
     Auto,
     /// By a WebSocket each, whatever that says.

@@ -124,6 +124,16 @@ pub enum WorkerNotice {
         /// When it will be retried.
         retry_in: Duration,
     },
+    /// Version 2 does not get through to the relay: this session, and later ones that may travel either
+    /// way, travel as version 1. Said once.
+    FellBack {
+        /// The session.
+        session: SessionId,
+        /// The work item it runs under.
+        work: WorkId,
+        /// What is in the way.
+        reason: String,
+    },
     /// A session's link is up.
     SessionConnected {
         /// The session.

@@ -1,6 +1,7 @@
 //! The sessions of a worker.
 
 use alloc::collections::BTreeMap;
+use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::cx::{Cx, Timer};
@@ -10,6 +11,7 @@ use super::session::{Ended, Renewal, Session};
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::time::Instant;
 use crate::transport::v1::Rhythm;
+use crate::worker::notice::WorkerNotice;
 
 /// Running sessions, and those whose last lines are still on their way.
 #[derive(Debug, Default)]
@@ -17,6 +19,8 @@ pub(super) struct Sessions {
     all: BTreeMap<SessionId, Session>,
     /// What the links of earlier ones have learned about the network.
     rhythm: Rhythm,
+    /// Version 2 does not get through.
+    is_v2_obstructed: bool,
 }
 
 impl Sessions {
@@ -51,6 +55,23 @@ impl Sessions {
     /// What a new link begins with.
     pub(super) const fn rhythm(&self) -> Rhythm {
         self.rhythm
+    }
+
+    /// Whether version 2 is worth a try.
+    pub(super) const fn may_speak_v2(&self) -> bool {
+        !self.is_v2_obstructed
+    }
+
+    /// One of them may have learned that it is not. Returns why, the first time.
+    pub(super) fn note_fallback(&mut self, id: &SessionId) -> Option<WorkerNotice> {
+        if self.is_v2_obstructed {
+            return None;
+        }
+        let session = self.all.get(id)?;
+        let reason = String::from(session.fell_back()?);
+        self.is_v2_obstructed = true;
+        let (session, work) = (id.clone(), session.lease().work.clone());
+        Some(WorkerNotice::FellBack { session, work, reason })
     }
 
     /// One of them may have learned something about the network.

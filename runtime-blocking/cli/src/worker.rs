@@ -295,6 +295,12 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
                 format_args!("lost the connection to the relay: {reason}; retrying in {retry_in}");
             log.write(Warn, "session_disconnected", &ids, words);
         }
+        Notice::FellBack { session, work, reason } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            let words =
+                format_args!("travels as version 1 from now on, as do later ones: {reason}");
+            log.write(Warn, "fell_back", &ids, words);
+        }
         Notice::SessionConnected { session, work } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
             log.write(Debug, "session_connected", &ids, format_args!("connected"));

@@ -52,7 +52,19 @@ fn if_everything_is_fine_it_says_so_and_registers_nothing() {
     let names: Vec<_> = with(&report, "ok").into_iter().map(|(name, _)| name).collect();
     assert_eq!(
         names,
-        ["directory", "relay", "clock", "token", "poll", "call", "link", "git", "state", "agent"]
+        [
+            "directory",
+            "relay",
+            "clock",
+            "token",
+            "poll",
+            "call",
+            "link",
+            "stream",
+            "git",
+            "state",
+            "agent"
+        ]
     );
     let (_, list) = relay.call("GET", "/v1/environments", &Value::Null);
     assert_eq!(list["environments"].as_array().map(Vec::len), Some(0));

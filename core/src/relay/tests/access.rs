@@ -385,6 +385,7 @@ fn anyone_may_ask_for_its_version() {
     let mut world = World::new();
     let protocols = ["footbridge.link.v1", "footbridge.viewer.v1"];
     let version = env!("CARGO_PKG_VERSION");
-    let expected = json!({"name": "footbridge", "version": version, "protocols": protocols});
+    let expected = json!({"name": "footbridge", "version": version, "protocols": protocols,
+        "transports": ["v1", "v2"]});
     assert_eq!(world.get("/v1/version", ""), (200, expected));
 }

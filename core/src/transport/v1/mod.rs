@@ -127,6 +127,19 @@ impl Link {
         }
     }
 
+    /// One that goes on where another way of the same lines has come to.
+    pub(crate) fn continuing(
+        mut self,
+        outbox: Outbox,
+        (received, delivered): (u64, u64),
+        is_resumed_once: bool,
+    ) -> Self {
+        self.outbox = outbox;
+        (self.received, self.delivered) = (received, delivered);
+        self.is_resumed_once = is_resumed_once;
+        self
+    }
+
     /// Sets the agent run that this link speaks for.
     pub(crate) fn agent_run(&self) -> &str {
         &self.agent_run

@@ -67,6 +67,10 @@ impl Credentials {
         self.untried < 2
     }
 
+    pub(super) const fn token(&self) -> &Secret {
+        &self.token
+    }
+
     pub(super) fn jwt(&self) -> Option<&Secret> {
         self.grant.as_ref().map(|grant| &grant.jwt)
     }
@@ -222,9 +226,16 @@ impl Channel {
         self.credentials.settle(fx.now(), answer.as_ref());
         self.state = State::Idle;
         match answer {
-            Ok(_) => self.begin(fx, purpose),
+            Ok(_) => {
+                self.is_served();
+                self.begin(fx, purpose);
+            }
             Err(error) => {
                 self.credentials.forget();
+                self.is_it_served(fx.now().mono, &error);
+                if self.falls_back() {
+                    return;
+                }
                 self.refused(fx, rng, &error, each);
             }
         }

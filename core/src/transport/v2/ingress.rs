@@ -8,7 +8,7 @@ use super::{Channel, State, broken};
 use crate::base::id::OpId;
 use crate::base::limits::{
     HELD_LINE_AFTER, LINK_WINDOW_BYTES, LINK_WINDOW_LINES, LINK_WINDOW_LINES_TO_RELAY,
-    MAX_LINE_BYTES, STREAM_DEAD_AFTER, STREAM_GREETING,
+    MAX_LINE_BYTES, STREAM_ALIVE_EVERY, STREAM_DEAD_AFTER, STREAM_GREETING,
 };
 use crate::base::time::Instant;
 use crate::contract::action::{Action, Message};
@@ -23,6 +23,7 @@ use crate::wire::link_v1::{CLOSE_LEASE_LOST, CLOSE_REPLACED};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stream {
     pub(super) op: OpId,
+    since: Instant,
     last_heard: Instant,
     /// Reading is paused, because the agent is too far behind.
     is_paused: bool,
@@ -51,6 +52,11 @@ impl Stream {
 
     pub(super) fn is_silent(&self, now: Instant) -> bool {
         !self.is_paused && self.last_heard + STREAM_DEAD_AFTER <= now
+    }
+
+    /// Whether something has come on it a while after it began: nothing holds it back.
+    pub(super) fn is_proved(&self) -> bool {
+        self.last_heard >= self.since + STREAM_ALIVE_EVERY / 2
     }
 
     pub(super) fn on_time(&mut self, now: Instant) {
@@ -88,6 +94,9 @@ impl Channel {
                 };
                 if let State::Up(up) = &mut self.state {
                     up.last_heard = fx.now().mono;
+                    if up.is_proved() {
+                        self.unobstructed();
+                    }
                 }
                 while self.state.op() == Some(op) {
                     let Some(next) = self.events.next(&mut bytes) else { return };
@@ -188,7 +197,13 @@ impl Channel {
             self.received = from;
         }
         let now = fx.now().mono;
-        self.state = State::Up(Stream { op, last_heard: now, is_paused: false, held: Held::Not });
+        self.state = State::Up(Stream {
+            op,
+            since: now,
+            last_heard: now,
+            is_paused: false,
+            held: Held::Not,
+        });
         self.egress.begin(now, self.delivered);
         self.is_resumed_once = true;
         self.credentials.accepted();

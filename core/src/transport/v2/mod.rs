@@ -10,6 +10,9 @@
 //!         (Backoff, W-2)     refused for good, gave up, a newer epoch ──▶ Over
 //! ```
 //!
+//! Where requests get through and streams do not, or the other end knows nothing of version 2, nothing
+//! mends that: if it may, everything goes on by version 1 (C-4), with the same numbers.
+//!
 //! This file decides when to connect; `credentials` gets and renews what it shows, `ingress` reads the
 //! stream, `egress` sends batches, one at a time. Lines are numbered in both directions, as in version
 //! 1: whatever breaks, both sides continue after the last one that the other has.
@@ -17,6 +20,7 @@
 mod credentials;
 mod egress;
 mod events;
+mod fallback;
 mod ingress;
 #[cfg(test)]
 mod tests;
@@ -33,6 +37,7 @@ use serde_json::value::RawValue;
 use self::credentials::Credentials;
 use self::egress::Egress;
 use self::events::Events;
+use self::fallback::Obstacle;
 use self::ingress::Stream;
 use super::event::LinkEvent;
 use super::outbox::{Item, Outbox};
@@ -110,6 +115,9 @@ pub(crate) struct Channel {
     is_resumed_once: bool,
     /// Whether the session was told that it is up, and not yet that it is down.
     is_told_up: bool,
+    /// Where version 1 is spoken, if that may take its place.
+    fallback: Option<String>,
+    obstacle: Obstacle,
 }
 
 impl Channel {
@@ -134,6 +142,8 @@ impl Channel {
             delivered: 0,
             is_resumed_once: false,
             is_told_up: false,
+            fallback: None,
+            obstacle: Obstacle::default(),
         }
     }
 
@@ -336,10 +346,14 @@ impl Channel {
                      holds it back, and must not buffer what is of type text/event-stream",
                     STREAM_GREETING.as_secs()
                 );
+                self.obstructed(&reason);
                 return Some(self.fail(fx, FailureTrack::General, reason, rng));
             }
             State::Up(up) if up.is_silent(now) => {
                 let reason = String::from("the relay fell silent");
+                if !up.is_proved() {
+                    self.obstructed("streams of events fall silent while requests are answered");
+                }
                 return Some(self.fail(fx, FailureTrack::Connection, reason, rng));
             }
             State::Up(up) => {
@@ -477,6 +491,7 @@ impl Channel {
                     "the stream of events was answered with HTTP {status}, and other requests are not: \
                      something on the way does not let it through"
                 );
+                self.obstructed(&reason);
                 each(self.fail(fx, FailureTrack::General, reason, rng));
             }
             Err(RequestError::Refused(refusal)) if !refusal.is_retryable() => {

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use super::*;
 use crate::base::limits::{STREAM_DEAD_AFTER, WORKER_HEARTBEAT_EVERY, WORKER_TOKEN_LIFE};
 use crate::base::time::{Now, UnixTime};
-use crate::contract::action::{Message, Method, Response};
+use crate::contract::action::{Message, Method, Response, Target};
 use crate::contract::event::{Head, IoError, IoErrorKind};
 use crate::contract::machine::Step;
+use crate::transport::Transport;
+use crate::wire::link_v1::ControlFrame;
 
 struct Bench {
     fx: Effects<(), ()>,
@@ -45,18 +47,22 @@ impl Asked {
     }
 }
 
+fn channel() -> Channel {
+    Channel::new(
+        "http://127.0.0.1:1/v1/code/sessions/session_1".to_owned(),
+        Secret::from("item"),
+        "run".to_owned(),
+        BackoffConfig::default(),
+        Rhythm::default(),
+    )
+}
+
 impl Bench {
     fn new() -> Self {
         let mut bench = Self {
             fx: Effects::new(),
             rng: Rng::with_seed(1),
-            channel: Channel::new(
-                "http://127.0.0.1:1/v1/code/sessions/session_1".to_owned(),
-                Secret::from("item"),
-                "run".to_owned(),
-                BackoffConfig::default(),
-                Rhythm::default(),
-            ),
+            channel: channel(),
             now: Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(1_000_000) },
             actions: Vec::new(),
             told: Vec::new(),
@@ -662,4 +668,113 @@ fn a_proxy_that_takes_less_than_a_batch_gets_smaller_ones() {
         assert!(refused < 10, "{lines} lines in one batch");
     }
     assert!(refused > 0 && bench.channel.is_flushed());
+}
+
+/// A channel that may be replaced, behind something that lets no stream through.
+fn falls_back(between: impl Fn(&mut Bench)) -> (Bench, Transport) {
+    let mut bench = Bench::new();
+    bench.channel = core::mem::replace(&mut bench.channel, channel())
+        .or_else_by(Some("ws://127.0.0.1:1/v2/session_ingress/ws/session_1".to_owned()));
+    bench.say(1);
+    let report = RawValue::from_string("{\"type\":\"footbridge\"}".to_owned()).expect("JSON");
+    bench.channel.send_report(&mut bench.fx, (), report);
+    bench.bridge(1);
+    between(&mut bench);
+    let channel = core::mem::replace(&mut bench.channel, channel());
+    (bench, Transport::V2(Box::new(channel)))
+}
+
+#[test]
+fn what_a_proxy_holds_back_twice_goes_on_as_version_1_with_all_that_was_to_be_sent() {
+    for status in [200, 403, 502] {
+        let (mut bench, mut transport) = falls_back(|bench| {
+            for _ in 0..2 {
+                let mut waits = 0;
+                while !bench.has_asked("/stream") && waits < 60 {
+                    bench.pass(Duration::from_secs(1));
+                    waits += 1;
+                }
+                let stream = bench.asked("/stream");
+                bench.head(stream.op, status);
+                if status == 200 {
+                    bench.pass(STREAM_GREETING);
+                } else {
+                    let pulse = bench.asked("/heartbeat");
+                    bench.respond(pulse.op, 200, &json!({"state": "running"}));
+                }
+            }
+        });
+        let mut events = Vec::new();
+        let event = transport.on_time(&mut bench.fx, &mut bench.rng, ());
+        events.extend(event);
+        bench.settle();
+        let [LinkEvent::FellBack { reason }] = &events[..] else { panic!("{status}: {events:?}") };
+        assert!(reason.contains("on the way"), "{reason}");
+        assert_eq!(transport.version(), super::super::Version::V1);
+        let open = bench.actions.iter().find_map(|action| match action {
+            Action::Open { op, target: Target::WebSocket { url, .. } } => Some((*op, url.clone())),
+            _ => None,
+        });
+        let (op, url) = open.expect("a link is opened");
+        assert!(url.ends_with("/session_ingress/ws/session_1"), "{url}");
+        bench.actions.clear();
+        transport.handle(&mut bench.fx, &mut bench.rng, (), Event::Opened { op }, |_| {});
+        let resume = ControlFrame::Resume { received: 40, from: 0, window: None };
+        let message = Message::Binary(resume.to_bytes());
+        transport.handle(
+            &mut bench.fx,
+            &mut bench.rng,
+            (),
+            Event::Received { op, message },
+            |_| {},
+        );
+        bench.settle();
+        let sent = bench.actions.iter().filter_map(|action| match action {
+            Action::Send { message: Message::Text(line), .. } => Some(line.as_str().to_owned()),
+            Action::Send { message: Message::Binary(frame), .. } => {
+                Some(String::from_utf8(frame.to_vec()).expect("text"))
+            }
+            _ => None,
+        });
+        let sent: Vec<_> = sent.collect();
+        assert!(sent.iter().any(|sent| sent.contains("\"n\":1")), "{sent:?}");
+        let report = |sent: &&String| sent.contains("report") && sent.contains("footbridge");
+        assert_eq!(sent.iter().filter(report).count(), 1, "{sent:?}");
+        assert_eq!(transport.last_number(), 42);
+    }
+}
+
+#[test]
+fn one_that_may_not_be_replaced_goes_on_trying() {
+    let mut bench = Bench::new();
+    bench.bridge(1);
+    for _ in 0..4 {
+        while !bench.has_asked("/stream") {
+            bench.pass(Duration::from_secs(1));
+        }
+        let stream = bench.asked("/stream");
+        bench.head(stream.op, 502);
+        let pulse = bench.asked("/heartbeat");
+        bench.respond(pulse.op, 200, &json!({"state": "running"}));
+    }
+    assert!(bench.told.iter().all(|event| matches!(event, LinkEvent::Down { .. })));
+}
+
+#[test]
+fn a_page_in_the_relays_place_is_no_relay_without_version_2_unless_it_stays() {
+    for stays in [true, false] {
+        let mut bench = Bench::new();
+        bench.channel = core::mem::replace(&mut bench.channel, channel())
+            .or_else_by(Some("ws://127.0.0.1:1/v2/session_ingress/ws/session_1".to_owned()));
+        for second in 0..60 {
+            if bench.has_asked("/bridge") {
+                let asked = bench.asked("/bridge");
+                let is_restarting = !stays && second > 20;
+                let status = if is_restarting { 503 } else { 404 };
+                bench.page(asked.op, status, "<html>default backend</html>");
+            }
+            bench.pass(Duration::from_secs(1));
+        }
+        assert_eq!(bench.channel.falls_back(), stays);
+    }
 }

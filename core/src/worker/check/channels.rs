@@ -16,11 +16,15 @@ use crate::contract::event::Event;
 use crate::contract::machine::MachineErrorKind;
 use crate::engine::effects::Effects;
 use crate::transport::v1::{MAX_MESSAGE_BYTES, NO_UPGRADE};
+use crate::wire::error::ErrorType;
 use crate::wire::link_v1;
 use crate::wire::url::BaseUrl;
 
 /// The id of what does not exist.
 const NOTHING: &str = "check";
+
+/// What becomes of sessions without it.
+const AS_VERSION_1: &str = "so sessions travel as version 1 unless --transport says v2";
 
 /// A way to the relay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub(super) enum Channel {
     Call,
     /// A session's WebSocket.
     Link,
+    /// A session's stream of events, in version 2. A run can do without (C-4).
+    Stream,
 }
 
 impl Channel {
@@ -39,7 +45,8 @@ impl Channel {
         match self {
             Self::Poll => Some(Self::Call),
             Self::Call => Some(Self::Link),
-            Self::Link => None,
+            Self::Link => Some(Self::Stream),
+            Self::Stream => None,
         }
     }
 
@@ -49,6 +56,7 @@ impl Channel {
             Self::Poll => "poll",
             Self::Call => "call",
             Self::Link => "link",
+            Self::Stream => "stream",
         }
     }
 
@@ -63,6 +71,11 @@ impl Channel {
                 } else {
                     worker_api::try_call(relay, &environment, &work)
                 };
+                fx.start(purpose, |op| Action::Request { op, request });
+            }
+            Self::Stream => {
+                let Ok(session) = SessionId::new(NOTHING) else { return };
+                let request = worker_api::try_stream(relay, &session);
                 fx.start(purpose, |op| Action::Request { op, request });
             }
             Self::Link => {
@@ -94,7 +107,14 @@ impl Channel {
             Some(refusal) if refusal.class() == ErrorClass::Retryable => {
                 Finding::Skipped(format!("the relay cannot tell now: {refusal}"))
             }
+            Some(refusal) if self == Self::Stream && refusal.kind == ErrorType::NotFound => {
+                Finding::Skipped(format!("the relay does not speak version 2; {AS_VERSION_1}"))
+            }
             Some(_) => Finding::Ok(format!("{} reaches the relay", self.in_words())),
+            None if self == Self::Stream => Finding::Skipped(format!(
+                "{} does not reach the relay, {AS_VERSION_1}: {error}",
+                self.in_words()
+            )),
             None => failed(format!("{} does not reach the relay: {error}", self.in_words())),
         }
     }
@@ -104,6 +124,7 @@ impl Channel {
             Self::Poll => "a request for work",
             Self::Call => "a request with a body",
             Self::Link => "a session's WebSocket",
+            Self::Stream => "a session's stream of events",
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Tries everything a worker would need for a run. Nothing is registered.
 //!
 //! ```text
-//!   relay ──▶ clock ──▶ token ──▶ poll ──▶ call ──▶ link ──▶ git ──▶ state directory ──▶ agent
+//!   relay ──▶ clock ──▶ token ──▶ poll ──▶ call ──▶ link ──▶ stream ──▶ git ──▶ state directory ──▶ agent
 //! ```
 //!
 //! The checks run one after the other, and each ends with one [`Checked`]. A check that cannot be
@@ -58,7 +58,7 @@ pub struct CheckConfig {
 /// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checked {
-    /// What was checked: `relay`, `clock`, `token`, `poll`, `call`, `link`, `git`, `state` or `agent`.
+    /// What was checked: `relay`, `clock`, `token`, `poll`, `call`, `link`, `stream`, `git`, `state` or `agent`.
     pub what: &'static str,
     /// What was found.
     pub finding: Finding,

@@ -98,6 +98,7 @@ impl Bench {
         self.respond(404, ERROR);
         self.respond(404, ERROR);
         self.refuse_link(404, ERROR);
+        self.respond(404, ERROR);
     }
 
     fn refuse_link(&mut self, status: u16, body: &'static str) {
@@ -173,7 +174,10 @@ fn everything_is_tried_once_and_in_order_and_nothing_is_registered() {
     assert!(matches!(bench.actions.back(), Some(Action::CloseInput { .. })));
     bench.exits(ExitStatus::Code(0));
     let order: Vec<_> = bench.notices.iter().map(|checked| checked.what).collect();
-    assert_eq!(order, ["relay", "clock", "token", "poll", "call", "link", "git", "state", "agent"]);
+    assert_eq!(
+        order,
+        ["relay", "clock", "token", "poll", "call", "link", "stream", "git", "state", "agent"]
+    );
     assert!(bench.notices.iter().all(|checked| matches!(checked.finding, Finding::Ok(_))));
     assert!((bench.outcome == Some(Ok(()))));
     for action in &bench.actions {
@@ -359,6 +363,21 @@ fn a_channel_that_does_not_reach_the_relay_is_named() {
         for fine in ["poll", "call", "link"].into_iter().filter(|channel| *channel != broken) {
             assert!(matches!(bench.found(fine), Finding::Ok(_)), "{fine}");
         }
+    }
+}
+
+#[test]
+fn a_stream_that_does_not_get_through_is_named_and_a_run_can_do_without() {
+    let old = r#"{"error":{"type":"not_found","message":"no such path"}}"#;
+    for (answer, why) in [("<html><title>Gateway</title></html>", "Gateway"), (old, "version 2")] {
+        let mut bench = Bench::new(|config| config.credential = None);
+        bench.respond(200, r#"{"status":"ok"}"#);
+        bench.respond(404, ERROR);
+        bench.respond(404, ERROR);
+        bench.refuse_link(404, ERROR);
+        bench.respond(404, answer);
+        let Finding::Skipped(said) = bench.found("stream") else { panic!("{answer}") };
+        assert!(said.contains(why) && said.contains("travel as version 1"), "{said}");
     }
 }
 

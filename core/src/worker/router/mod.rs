@@ -340,6 +340,9 @@ impl Parts {
             }
         }
         self.sessions.note_rhythm(id);
+        if let Some(notice) = self.sessions.note_fallback(id) {
+            cx.notify(notice);
+        }
         let changed = self.sessions.get_mut(id).and_then(Session::take_conversation);
         if let Some(conversation) = changed {
             self.continuity.converses(cx, id, conversation);

@@ -1,7 +1,6 @@
 //! From the directory to a running session, and from its end to the report: what each stage passes
 //! to the next.
 
-use alloc::string::String;
 use core::time::Duration;
 
 use super::Parts;
@@ -22,7 +21,7 @@ use crate::worker::notice::WorkerNotice;
 use crate::worker::poll::{self, Polled};
 use crate::worker::register::{Answered, Refusal, SecretSearch};
 use crate::worker::result::{Delivery, Finished, SecretHope};
-use crate::worker::session::{Outcome, Session};
+use crate::worker::session::{Outcome, Session, Way};
 use crate::worker::survey::Progress;
 
 impl Parts {
@@ -247,25 +246,23 @@ impl Parts {
     }
 
     /// Which version the session speaks, and where (C-4). One that runs goes on as it began.
-    fn way(
-        &self,
-        cx: &Cx<'_>,
-        base: &BaseUrl,
-        id: &SessionId,
-        secret: &WorkSecret,
-    ) -> (Version, String) {
+    fn way(&self, cx: &Cx<'_>, base: &BaseUrl, id: &SessionId, secret: &WorkSecret) -> Way {
         let running = self.sessions.get(id).map(Session::version);
         let version = running.unwrap_or(match cx.config.transport {
             TransportChoice::V1 => Version::V1,
             TransportChoice::V2 => Version::V2,
-            TransportChoice::Auto if secret.use_code_sessions => Version::V2,
+            TransportChoice::Auto if secret.use_code_sessions && self.sessions.may_speak_v2() => {
+                Version::V2
+            }
             TransportChoice::Auto => Version::V1,
         });
         let url = match version {
             Version::V1 => base.session_ingress(id),
             Version::V2 => base.code_session(id),
         };
-        (version, url)
+        let may_fall_back = cx.config.transport == TransportChoice::Auto;
+        let fallback = may_fall_back.then(|| base.session_ingress(id));
+        Way { version, url, fallback }
     }
 
     fn run_session(
@@ -273,13 +270,13 @@ impl Parts {
         cx: &mut Cx<'_>,
         id: &SessionId,
         lease: Lease,
-        (version, url): (Version, String),
+        way: Way,
         secret: WorkSecret,
     ) {
         if self.sessions.contains(id) {
             self.continuity.renew(cx, id, &lease.work);
             return self.session(cx, id, |session, cx| {
-                session.renew(cx, lease, url);
+                session.renew(cx, lease, way.url);
                 Outcome::Nothing
             });
         }
@@ -295,8 +292,7 @@ impl Parts {
             begun => begun,
         };
         let begun = (beginning, self.sessions.rhythm());
-        let session =
-            Session::new(cx, id.clone(), lease, (version, url), secret, &directory, begun);
+        let session = Session::new(cx, id.clone(), lease, way, secret, &directory, begun);
         self.sessions.insert(id.clone(), session);
         self.session(cx, id, |session, cx| session.start(cx, reference));
         self.sessions.start_heartbeat(cx, id);

@@ -50,6 +50,14 @@ use crate::wire::log_message::LogMessage;
 use crate::wire::session::SessionResult;
 use crate::wire::work_secret::WorkSecret;
 
+/// How a session travels, and where.
+pub(super) struct Way {
+    pub(super) version: Version,
+    pub(super) url: String,
+    /// Where version 1 is spoken, if that may take the place of version 2.
+    pub(super) fallback: Option<String>,
+}
+
 /// What the worker has to do for a session now.
 #[derive(Debug, PartialEq)]
 #[must_use]
@@ -117,6 +125,8 @@ pub(super) struct Session {
     kept_conversation: Option<Option<String>>,
     /// Its link has come up since this was last taken.
     is_newly_up: bool,
+    /// Why it has gone on by version 1, if it has.
+    fell_back: Option<String>,
     life: Life,
     end: Option<EndReason>,
     /// What its agent started and could not be ended, by id and name (W-12).
@@ -146,7 +156,7 @@ impl Session {
         cx: &mut Cx<'_>,
         id: SessionId,
         lease: Lease,
-        (version, url): (Version, String),
+        Way { version, url, fallback }: Way,
         secret: WorkSecret,
         directory: &str,
         (beginning, rhythm): (Beginning, Rhythm),
@@ -161,6 +171,7 @@ impl Session {
         let start = Start {
             version,
             url,
+            fallback,
             token: lease.token.clone(),
             agent_run: run,
             backoff: config.backoff,
@@ -176,6 +187,7 @@ impl Session {
             succession,
             kept_conversation: None,
             is_newly_up: false,
+            fell_back: None,
             life: Life::Preparing(Launch {
                 command,
                 mcp_config: secret.mcp_config,
@@ -190,6 +202,11 @@ impl Session {
             flush_deadline: None,
             limit: config.session_limit,
         }
+    }
+
+    /// Why version 2 does not get through, if that has shown.
+    pub(super) fn fell_back(&self) -> Option<&str> {
+        self.fell_back.as_deref()
     }
 
     pub(super) const fn lease(&self) -> &Lease {

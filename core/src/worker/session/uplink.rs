@@ -59,6 +59,7 @@ impl Session {
                 let message = format!("{lines} messages to the agent were lost at the relay");
                 self.log(cx, &LogMessage::MessagesLost { message: message.into() });
             }
+            LinkEvent::FellBack { reason } => self.fell_back = Some(reason),
             LinkEvent::Declared(line) => self.declare(cx, line),
             LinkEvent::Stop => return self.stop(cx),
             LinkEvent::LeaseLost => {

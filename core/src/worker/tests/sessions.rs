@@ -133,6 +133,35 @@ fn a_session_speaks_the_version_that_it_is_to_speak() {
 }
 
 #[test]
+fn where_version_2_is_not_served_sessions_travel_as_version_1_and_that_is_said_once() {
+    let unknown = r#"{"error":{"type":"not_found","message":"no such path"}}"#;
+    {
+        let (mut bench, poll) = Bench::serving(|config| config.max_sessions = 2);
+        let secret = r#"{"version":1,"session_ingress_token":"t","use_code_sessions":true}"#;
+        bench.respond(poll, 200, &item(1, secret));
+        let (ack, _) = bench.request("/work/work_1/ack");
+        bench.respond(ack, 200, r#"{"state":"acked"}"#);
+        let (bridge, _) = bench.request("/v1/code/sessions/session_1/bridge");
+        bench.respond(bridge, 404, unknown);
+        let opens = |bench: &Bench, end: &str| {
+            bench.actions.iter().any(|action| match action {
+                Action::Open { target: Target::WebSocket { url, .. }, .. } => url.ends_with(end),
+                _ => false,
+            })
+        };
+        assert!(opens(&bench, "/session_ingress/ws/session_1"), "{:?}", bench.actions);
+        let (poll, _) = bench.request("/work/poll");
+        bench.respond(poll, 200, &item(2, secret));
+        let (ack, _) = bench.request("/work/work_2/ack");
+        bench.respond(ack, 200, r#"{"state":"acked"}"#);
+        assert!(opens(&bench, "/session_ingress/ws/session_2"), "{:?}", bench.actions);
+        let said = bench.notices.iter();
+        let said = said.filter(|notice| matches!(notice, WorkerNotice::FellBack { .. }));
+        assert_eq!(said.count(), 1);
+    }
+}
+
+#[test]
 fn work_that_cannot_be_run_is_reported_to_the_relay_and_nothing_is_started() {
     let cases = [
         (r#"{"version":2,"session_ingress_token":"t"}"#, "version 2"),
