@@ -256,6 +256,15 @@ macro_rules! scenario_tests {
         $crate::tests!($runtime, field::stopped_relays:
             a_relay_that_stood_still_until_the_leases_lapsed_keeps_its_sessions,
         );
+        $crate::tests!($runtime, field::streams_do_not_get_through:
+            one_that_falls_silent_without_closing_is_found_and_nothing_is_lost,
+            one_that_is_cut_within_an_event_goes_on_after_the_last_whole_one,
+            a_batch_whose_answer_is_lost_is_stored_once,
+            a_credential_that_is_refused_is_replaced,
+            a_page_in_the_relays_place_ends_neither_the_worker_nor_the_session,
+            a_proxy_that_collects_them_is_named_once_and_sessions_travel_as_version_1,
+            a_relay_without_version_2_is_served_as_version_1,
+        );
         $crate::tests!($runtime, field::the_pointer_shows_in_git_status:
             it_is_excluded_and_what_a_crash_left_is_removed,
         );
@@ -355,6 +364,8 @@ macro_rules! scenario_tests {
             an_agent_that_dies_while_it_floods,
             the_next_run_of_an_agent_is_told_of_the_hooks_before_it_works,
             a_client_that_was_written_from_the_documentation_alone_runs_a_session,
+            killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing,
+            a_session_outlives_its_workers_credentials,
         );
         $crate::tests!($runtime, scenarios::sessions:
             a_command_needs_permission_runs_and_shows_its_output,

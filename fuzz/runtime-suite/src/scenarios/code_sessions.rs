@@ -3,12 +3,14 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
+use footbridge_core::worker::WorkerNotice;
 use serde_json::{Value, json};
 
-use super::stage::worker::over_version_2;
-use super::stage::{PATIENCE, Relay};
-use super::{agents, callbacks, clocks, links, restarts, sessions, stops};
+use super::stage::worker::{config, over_version_2, script};
+use super::stage::{PATIENCE, Relay, Worker};
+use super::{agents, callbacks, clocks, links, restarts, sessions, stops, worker_storm};
 use crate::Runtime;
 
 pub fn a_command_needs_permission_runs_and_shows_its_output<R: Runtime>() {
@@ -49,6 +51,52 @@ pub fn an_agent_that_dies_while_it_floods<R: Runtime>() {
 
 pub fn the_next_run_of_an_agent_is_told_of_the_hooks_before_it_works<R: Runtime>() {
     over_version_2(callbacks::the_next_run_of_an_agent_is_told_of_the_hooks_before_it_works::<R>);
+}
+
+pub fn killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing<R: Runtime>() {
+    worker_storm::storm::<R>(&["--transport", "v2"], 2);
+}
+
+/// A number that says how long something goes on, from a variable.
+fn setting(name: &str, usual: u32) -> u32 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual)
+}
+
+/// `TOKEN_LIFE` says how many seconds a credential is valid, `TOKEN_LIFETIMES` for how many of them the
+/// session goes on.
+pub fn a_session_outlives_its_workers_credentials<R: Runtime>() {
+    over_version_2(|| {
+        let life = Duration::from_secs(setting("TOKEN_LIFE", 2).into());
+        let end = Instant::now() + life * setting("TOKEN_LIFETIMES", 2);
+        let relay = Relay::with_worker_tokens(life);
+        let home = tempfile::tempdir().expect("a directory");
+        let worker = Worker::start::<R>(config(&relay.address, home.path(), script("exec cat")));
+        let session = relay.session();
+        session.running();
+        let (mut said, mut slowest) = (0, Duration::ZERO);
+        while Instant::now() < end {
+            said += 1;
+            let began = Instant::now();
+            session.say(&format!("n{said}"));
+            session.echo(&format!("n{said}"));
+            slowest = slowest.max(began.elapsed());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let texts = session.from("agent").into_iter();
+        let texts: Vec<_> = texts.map(|m| m["message"]["content"].clone()).collect();
+        let expected: Vec<_> = (1..=said).map(|n| json!(format!("n{n}"))).collect();
+        assert_eq!(texts, expected, "each once and in order");
+        let trace = worker.trace();
+        let bridges = trace.matches("/bridge").count();
+        let breaks = |n: &&WorkerNotice| matches!(n, WorkerNotice::SessionDisconnected { .. });
+        let breaks = worker.notices().iter().filter(breaks).count();
+        println!(
+            "credentials of {life:?}: {said} messages there and back, {bridges} bridges in the \
+             trace, {breaks} breaks, the slowest took {slowest:?}"
+        );
+        assert_eq!(breaks, 0, "{:?}", worker.notices());
+        worker.shut_down();
+    });
 }
 
 /// A program that brings its own agent, as somebody would write it who has read `http.md` and nothing

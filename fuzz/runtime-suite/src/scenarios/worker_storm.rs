@@ -70,14 +70,19 @@ fn agents(home: &Path) -> usize {
 }
 
 pub fn killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing<R: Runtime>() {
-    let (kills, count) = (setting("WORKER_KILLS", 4), setting("WORKER_SESSIONS", 3));
+    storm::<R>(&[], 4);
+}
+
+/// With these options of the worker's, and this many kills unless told otherwise.
+pub(super) fn storm<R: Runtime>(further: &[&str], kills: u64) {
+    let (kills, count) = (setting("WORKER_KILLS", kills), setting("WORKER_SESSIONS", 3));
     let mut rng = fastrand::Rng::new();
     let seed = rng.u64(..);
     rng.seed(seed);
     let (relay, home) = (Relay::start(), tempfile::tempdir().expect("a directory"));
     fs::write(home.path().join("agent.sh"), AGENT).expect("written");
     let line = format!("sh {}", home.path().join("agent.sh").display());
-    let options = ["--agent", &line, "--quiet"];
+    let options = [&["--agent", &line, "--quiet"], further].concat();
     let start = || Program::start::<R>(&relay.address, home.path(), "", &options);
     let mut worker = start();
     let sessions: Vec<_> = (0..count).map(|_| relay.session()).collect();

@@ -20,6 +20,10 @@ pub(crate) enum Request {
     Heartbeat,
     Report,
     Deregister,
+    /// For a stream of events, in version 2.
+    Stream,
+    /// With a batch of lines, in version 2.
+    Batch,
 }
 
 impl Request {
@@ -34,6 +38,8 @@ impl Request {
             ("POST", "heartbeat") => Some(Self::Heartbeat),
             ("POST", "stop") if is_of_work => Some(Self::Report),
             ("POST", "stop") => Some(Self::Deregister),
+            ("POST", "events") => Some(Self::Batch),
+            ("GET", stream) if stream.starts_with("stream?") => Some(Self::Stream),
             _ => None,
         }
     }
@@ -46,6 +52,17 @@ pub(crate) enum Fate {
     Held,
     /// The relay responds, and the connection breaks before the response gets through.
     AnswerLost,
+}
+
+/// What becomes of a stream of events on its way to a worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StreamFate {
+    /// From now on nothing comes on those that are open; later ones pass.
+    Silent,
+    /// It is collected until it ends, but for its head.
+    Collected,
+    /// The next one that carries this text is cut in the middle of it, and later ones pass.
+    CutWithin(String),
 }
 
 /// Changes the relay's response: head and body.
@@ -79,6 +96,9 @@ struct State {
     pages: usize,
     head_rewrite: Option<HeadRewrite>,
     limit: Option<Limit>,
+    streams: Option<StreamFate>,
+    /// Streams on connections up to this one are silent.
+    silent: usize,
     /// Nothing passes until this ends, and nothing is lost.
     is_frozen: bool,
     downstream: String,
@@ -180,6 +200,16 @@ impl Proxy {
         self.shared.lock().limit = Some(limit);
     }
 
+    /// Decides what becomes of streams of events.
+    pub(crate) fn streams(&self, fate: StreamFate) {
+        let mut state = self.shared.lock();
+        if fate == StreamFate::Silent {
+            state.silent = state.accepted;
+        } else {
+            state.streams = Some(fate);
+        }
+    }
+
     /// Stands still, like a relay that is stopped, or continues.
     pub(crate) fn freeze(&self, is_frozen: bool) {
         self.shared.lock().is_frozen = is_frozen;
@@ -199,6 +229,28 @@ impl Proxy {
     /// All that the relay has sent so far.
     pub(crate) fn downstream(&self) -> String {
         self.shared.lock().downstream.clone()
+    }
+}
+
+impl State {
+    /// What passes of a piece of a stream. Returns whether the stream ends with it.
+    fn meddle(&mut self, bytes: &mut Vec<u8>) -> bool {
+        match &self.streams {
+            Some(StreamFate::Collected) => {
+                let head = bytes.windows(4).position(|four| four == b"\r\n\r\n");
+                let head = head.filter(|_| bytes.starts_with(b"HTTP/1.1 "));
+                bytes.truncate(head.map_or(0, |head| head + 4));
+                false
+            }
+            Some(StreamFate::CutWithin(sign)) => {
+                let text = String::from_utf8_lossy(bytes).into_owned();
+                let Some(at) = text.find(sign.as_str()) else { return false };
+                bytes.truncate(at + sign.len() / 2);
+                self.streams = None;
+                true
+            }
+            Some(StreamFate::Silent) | None => false,
+        }
     }
 }
 
@@ -246,6 +298,8 @@ struct Line {
     /// Since when nothing has come back for a request, or on a WebSocket.
     waiting_since: Option<Instant>,
     is_web_socket: bool,
+    /// What goes back is a stream of events.
+    is_stream: bool,
 }
 
 /// The request with its head changed.
@@ -290,6 +344,9 @@ fn upwards(
             }
             let text = String::from_utf8_lossy(&buffer[..n]);
             let request = Request::of(&text);
+            if request == Some(Request::Stream) {
+                line.lock().expect("no panic").is_stream = true;
+            }
             let planned = state.plans.iter().position(|(of, _)| Some(*of) == request);
             planned.map(|at| state.plans.remove(at).1)
         };
@@ -355,10 +412,15 @@ fn downwards(
             break;
         }
         let mut bytes = buffer[..n].to_vec();
+        let is_stream = line.lock().expect("no panic").is_stream;
+        let mut is_cut = false;
         {
             let mut state = shared.lock();
-            if state.dead >= number {
+            if state.dead >= number || is_stream && state.silent >= number {
                 continue;
+            }
+            if is_stream {
+                is_cut = state.meddle(&mut bytes);
             }
             let text = String::from_utf8_lossy(&bytes).into_owned();
             state.downstream.push_str(&text);
@@ -368,7 +430,7 @@ fn downwards(
                 bytes = rewrite(text).into_bytes();
             }
         }
-        if client.write_all(&bytes).is_err() {
+        if client.write_all(&bytes).is_err() || is_cut {
             break;
         }
     }

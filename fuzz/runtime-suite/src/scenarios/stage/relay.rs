@@ -21,13 +21,23 @@ struct Spec {
     lease: Duration,
     ack: Duration,
     is_behind_proxy: bool,
+    /// Whether it asks workers for version 2.
+    use_code_sessions: bool,
+    /// How long what a worker shows in version 2 is valid, if not as long as usual.
+    worker_token_life: Option<Duration>,
 }
 
 impl Default for Spec {
     fn default() -> Self {
         // Work that was handed out but not acknowledged does not return by itself during a test.
         let (lease, ack) = (Duration::from_secs(60), Duration::from_secs(600));
-        Self { lease, ack, is_behind_proxy: false }
+        Self {
+            lease,
+            ack,
+            is_behind_proxy: false,
+            use_code_sessions: false,
+            worker_token_life: None,
+        }
     }
 }
 
@@ -47,6 +57,16 @@ impl Relay {
     /// One that is told that all of its clients come through a proxy.
     pub(crate) fn behind_proxy() -> Self {
         Self::of(Spec { is_behind_proxy: true, ..Spec::default() })
+    }
+
+    /// One that asks its workers for version 2.
+    pub(crate) fn with_code_sessions() -> Self {
+        Self::of(Spec { use_code_sessions: true, ..Spec::default() })
+    }
+
+    /// One whose workers' credentials last this long, in version 2.
+    pub(crate) fn with_worker_tokens(life: Duration) -> Self {
+        Self::of(Spec { worker_token_life: Some(life), ..Spec::default() })
     }
 
     /// One whose leases last this long; whole seconds.
@@ -114,6 +134,8 @@ fn serve(listen: &str, spec: Spec) -> (String, (async_channel::Sender<()>, JoinH
     config.policy.lease_time = spec.lease;
     config.policy.ack_time = spec.ack;
     config.is_behind_proxy = spec.is_behind_proxy;
+    config.use_code_sessions = spec.use_code_sessions;
+    config.worker_token_life = spec.worker_token_life.unwrap_or(config.worker_token_life);
     let keys = RelayKeys::new([started; 32], [!started; 32]);
     let relay = Machine::new(config, &keys).expect("a good configuration");
     let (killed, kill) = async_channel::bounded::<()>(1);
