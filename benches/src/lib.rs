@@ -8,6 +8,7 @@
 //! | messages from an agent to a viewer, through the real program | `cargo run --release -p footbridge-benches --bin throughput` |
 //! | from *New session* to the agent's first byte, as a multiple of starting it by hand | `cargo run --release -p footbridge-benches --bin dispatch` |
 //! | many sessions at once, for a while, and what each costs | `cargo run --release -p footbridge-benches --bin sessions` |
+//! | version 2 of a session's way beside version 1 | `cargo run --release -p footbridge-benches --bin transports` |
 //! | the durable store by itself, against a bare append and sync | `cargo run --release -p footbridge-benches --bin store` |
 //!
 //! [`running`] starts and drives the real program. [`worker`] drives the worker machine by hand:
