@@ -209,8 +209,10 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         }
         (Identity::Anybody, Route::LogInMetadata) => oauth::metadata(cx, op, request),
         (Identity::Anybody, _) => {
-            let is_secure = request.is_tls || cx.shared.site.is_public_tls();
-            let response = assets::serve(&cx.shared.page, request, path, is_secure)?;
+            let asked = request.header("host").filter(|_| request.is_tls);
+            let host = cx.shared.site.public_tls_host().or(asked);
+            let is_pinned = host.is_some_and(assets::is_its_own);
+            let response = assets::serve(&cx.shared.page, request, path, is_pinned)?;
             cx.reply(op, response);
             Ok(())
         }

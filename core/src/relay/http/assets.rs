@@ -86,7 +86,7 @@ pub(in crate::relay) fn serve(
     page: &Page,
     request: &IncomingRequest,
     path: &str,
-    is_secure: bool,
+    is_pinned: bool,
 ) -> Result<Response, ApiError> {
     let (File { asset, body, gzip, etag }, is_immutable) = page
         .find(path)
@@ -115,12 +115,27 @@ pub(in crate::relay) fn serve(
     if gzip.is_some() {
         headers.extend(owned(&[("content-encoding", "gzip")]));
     }
-    if is_secure {
+    if is_pinned {
         headers.extend(owned(&[("strict-transport-security", "max-age=31536000")]));
     }
     let (status, body) =
         if is_known { (304, Bytes::new()) } else { (200, gzip.unwrap_or(body).clone()) };
     Ok(Response { status, headers, body })
+}
+
+/// Whether a host is a name that nothing but this relay is likely to have. A browser that was told to use
+/// TLS for `localhost`, or for a machine's short name, would do so for every other server on it.
+pub(in crate::relay) fn is_its_own(host: &str) -> bool {
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_end_matches('.');
+    let Some((_, last)) = name.rsplit_once('.') else { return false };
+    let is_local = ["local", "localhost", "internal", "lan", "home", "arpa", "test"]
+        .iter()
+        .any(|local| last.eq_ignore_ascii_case(local));
+    // The last label of an address is a number, or it ends in a bracket.
+    !is_local
+        && !last.is_empty()
+        && last.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        && !last.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether a client takes what gzip has compressed (RFC 9110, 12.5.3).
@@ -150,6 +165,18 @@ mod tests {
         },
         Asset { path: "/x.css", content_type: "text/css", bytes: b"a{}", gzip: b"" },
     ];
+
+    #[test]
+    fn only_a_name_of_the_relays_own_is_to_be_reached_by_tls_alone() {
+        for own in ["relay.example", "relay.example:8443", "fb.example.org."] {
+            assert!(is_its_own(own), "{own}");
+        }
+        let shared = ["localhost", "localhost:8787", "machine", "machine.local:1", "app.localhost"];
+        for shared in shared.into_iter().chain(["127.0.0.1:8787", "[::1]:8787", "[fe80::1.2.3.4]"])
+        {
+            assert!(!is_its_own(shared), "{shared}");
+        }
+    }
 
     #[test]
     fn whoever_takes_gzip_says_so() {

@@ -72,9 +72,9 @@ impl Site {
         }
     }
 
-    /// Whether its public URL promises TLS.
-    pub(crate) fn is_public_tls(&self) -> bool {
-        self.public_origin.as_deref().is_some_and(|origin| origin.starts_with("https://"))
+    /// The host of its public URL, if that promises TLS.
+    pub(crate) fn public_tls_host(&self) -> Option<&str> {
+        self.public_origin.as_deref()?.strip_prefix("https://")
     }
 
     fn is_known(&self, host: &str) -> bool {
