@@ -125,8 +125,8 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
-/// Whoever may write to a directory may put another file in the place of the secret's.
-fn check_directory(directory: &Path, what: &str) -> Result<(), Error> {
+/// Refuses a directory that others may write to: they may put another file in the place of the secret's.
+pub fn check_directory(directory: &Path, what: &str) -> Result<(), Error> {
     let shown = directory.display();
     let metadata = std::fs::metadata(directory)
         .map_err(|error| Error::local(format!("cannot look at {shown}: {error}")))?;

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use footbridge_cli::exit::Error;
+use footbridge_cli::secret_file::{check_directory, check_private_key};
 use footbridge_core::base::secret::Secret;
 use rcgen::{
     BasicConstraints, CertificateParams, CidrSubnet, DistinguishedName, DnType,
@@ -78,6 +79,12 @@ pub(super) fn prepare(
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| {
         Error::disk(format_args!("cannot make the directory {}", folder.display()), &error)
     })?;
+    let authority_key = folder.join("authority-key.pem");
+    if authority_key.exists() {
+        // Whoever has it can pass for this relay to all who trust it.
+        check_private_key(&authority_key)?;
+        check_directory(&folder, "authority's key")?;
+    }
     let wanted = Authority::of(machine, names, addresses);
     let kept = Authority::read(&folder).filter(|(kept, ..)| kept.covers(&wanted));
     let is_new = kept.is_none();
@@ -234,6 +241,7 @@ fn write(path: &Path, text: &str) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -255,6 +263,27 @@ mod tests {
         assert!(!second.is_new);
         assert_eq!(second.authority_pem, first.authority_pem);
         assert_ne!(std::fs::read_to_string(&second.chain).expect("a file"), before);
+    }
+
+    #[test]
+    fn an_authority_whose_key_others_can_read_or_replace_is_refused() {
+        let data = tempfile::tempdir().expect("a directory");
+        of(data.path(), &["box"], &["192.168.1.7"]);
+        let folder = data.path().join(FOLDER);
+        let mode = |path: &Path, mode| {
+            std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("changed");
+        };
+        let refused = || {
+            let again = prepare(data.path(), "box", &names(&["box"]), &[]);
+            again.expect_err("refused").message
+        };
+        mode(&folder.join("authority-key.pem"), 0o644);
+        assert!(refused().contains("chmod 600"), "{}", refused());
+        mode(&folder.join("authority-key.pem"), 0o600);
+        mode(&folder, 0o777);
+        assert!(refused().contains("chmod go-w"), "{}", refused());
+        mode(&folder, 0o700);
+        assert!(!of(data.path(), &["box"], &["192.168.1.7"]).is_new);
     }
 
     #[test]
