@@ -23,7 +23,7 @@ use super::presented::{Presented, own_url, reached_from_elsewhere};
 use super::ready::page_url;
 use super::relay_log::{event_log, log_notice, log_token_file};
 use super::relay_status::RelayStatus;
-use super::signals::Ends;
+use super::signals::{Ends, Urgency};
 use super::watchdog;
 use super::whereabouts::{Noted, Whereabouts};
 
@@ -51,7 +51,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     }
     let (relay, host) = build(serve, public_url.clone(), kept, presented.as_ref())?;
     let (commands, asked) = async_channel::unbounded();
-    let ends = Ends::listen()?;
+    let ends = Ends::listen_with_drain()?;
     let manager = ServiceManager::from_environment();
     let status = RelayStatus::default();
     let shown = status.clone();
@@ -80,9 +80,13 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
             _ => {}
         }
     });
-    let ended = ends.forward(|_| {
+    let ended = ends.forward(|urgency| match urgency {
+        Urgency::Drain => {
+            let words = format_args!("SIGUSR1 drains a worker; a relay goes on");
+            log.write(Level::Warn, "not_drained", &[], words);
+        }
         // A relay that has already ended takes no commands.
-        let _ = commands.try_send(RelayCommand::Shutdown);
+        Urgency::Clean | Urgency::ShutdownNow => drop(commands.try_send(RelayCommand::Shutdown)),
     });
     block_on(driven.or(ended).or(watchdog::keep(&manager)))?;
     printed

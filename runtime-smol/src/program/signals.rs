@@ -8,7 +8,7 @@ use footbridge_cli::exit::Error;
 /// How urgently the program should end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
-    /// SIGUSR1: once its last session has ended. Only a worker is asked this.
+    /// SIGUSR1: once its last session has ended. Only a worker is asked this; a relay says that it is none.
     Drain,
     /// The first signal: cleanly.
     Clean,
