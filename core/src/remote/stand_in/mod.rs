@@ -284,6 +284,8 @@ impl Standing {
             }
             Err(reason) => {
                 let reason = format!("skipped a line of standard input: {reason}");
+                // It may have been a message, whose result the program would wait for.
+                self.print_failure(engine, &reason);
                 let (sent, status) = (Sent::Unreadable, None);
                 return engine.fx.notify(RemoteNotice::Refused { sent, status, reason });
             }
