@@ -100,15 +100,20 @@ pub(super) fn created(
     }
 }
 
-/// The only environment that is online.
+/// The only environment that is online, or the only one of those that has room: a session that a program
+/// has made for itself has an environment of its own, which takes no other.
 pub(super) fn environment(place: &Place, log: EventLog) -> Result<EnvironmentId, Error> {
     let LobbyAnswer::Environments(all) = call(place, log, LobbyCall::Environments)? else {
         return Err(Error::local("the relay did not list its environments"));
     };
     let online: Vec<_> = all.iter().filter(|environment| environment.online).collect();
-    match online[..] {
-        [one] => Ok(one.id.clone().into_owned()),
-        [] => Err(Error::usage("no machine is online there: start footbridge work on one")),
+    let has_room = |one: &&EnvironmentView<'_>| {
+        u32::try_from(one.active_sessions).is_ok_and(|active| active < one.max_sessions)
+    };
+    let with_room: Vec<_> = online.iter().copied().filter(has_room).collect();
+    match (&online[..], &with_room[..]) {
+        ([one], _) | (_, [one]) => Ok(one.id.clone().into_owned()),
+        ([], _) => Err(Error::usage("no machine is online there: start footbridge work on one")),
         _ => {
             let names: Vec<_> = online.iter().map(|one| described(one)).collect();
             let names = names.join(",");
