@@ -88,7 +88,9 @@ pub(super) fn run(place: &Place, config: RemoteConfig) -> Result<(), Error> {
     let outcome = block_on(driven.or(typing).or(signalled).or(fetching).or(painting));
     drop(screen);
     if outcome.is_ok() {
-        println!("left {session}; footbridge attach {session} comes back to it");
+        let words = format!("left {session}; footbridge attach {session} comes back to it");
+        // The terminal may be what has gone.
+        let _ = writeln!(io::stdout(), "{words}");
     }
     outcome.map_err(Error::from)
 }

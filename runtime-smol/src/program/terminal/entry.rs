@@ -259,6 +259,10 @@ impl Call {
         if let Some(flows) = applied {
             return flows;
         }
+        // Whoever is asked about a change sees it where they are asked.
+        if self.is_change() && self.outcome.is_none() && !is_open {
+            return Vec::new();
+        }
         let mut all = tools::whole(&self.tool, &self.input);
         match self.tool.as_str() {
             // Its first line says which file.
@@ -284,7 +288,7 @@ impl Outcome {
             Some(words) if words.is_empty() => Vec::new(),
             Some(words) => vec![Line::new(words, style)],
             None if text.trim().is_empty() => vec![Line::new("(nothing)", style)],
-            None => rendered(&flows(&text, |line| Flow::code(line, style)), inner),
+            None => rendered(&flows(&text, |line| Flow::words(line, style)), inner),
         };
         let lines = folded(lines, FOLDED_LINES, view);
         let with_mark = lines.into_iter().enumerate().map(|(at, mut line)| {

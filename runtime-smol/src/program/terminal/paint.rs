@@ -58,12 +58,12 @@ impl Painter {
             if self.is_known && new == old {
                 continue;
             }
-            // Writing to a Vec cannot fail.
-            let _ = write!(out, "\x1b[{};1H", row + 1);
+            // Erased first: after a row that is full, a cursor stands on its last character. Writing
+            // to a Vec cannot fail.
+            let _ = write!(out, "\x1b[{};1H\x1b[0m\x1b[K", row + 1);
             if let Some(line) = new {
                 self.line(line, &mut out);
             }
-            out.extend_from_slice(b"\x1b[0m\x1b[K");
         }
         if let Some((row, column)) = frame.cursor {
             let _ = write!(out, "\x1b[{};{}H\x1b[?25h", row + 1, column + 1);
@@ -103,7 +103,7 @@ mod tests {
         let first = painter.paint(frame(&["one", "two"]));
         let first = String::from_utf8(first).expect("text");
         assert!(
-            first.contains("one") && first.contains("\x1b[2;1H\x1b[31mtwo\x1b[0m"),
+            first.contains("one") && first.contains("\x1b[2;1H\x1b[0m\x1b[K\x1b[31mtwo\x1b[0m"),
             "{first:?}"
         );
         assert!(painter.paint(frame(&["one", "two"])).is_empty());

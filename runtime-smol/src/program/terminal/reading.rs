@@ -164,10 +164,15 @@ fn answered(message: &Value) -> Vec<Reading> {
 
 fn noted(from: Origin, head: &Head, message: &Value) -> Vec<Reading> {
     let mut text = in_words(from, head, message);
+    let is_cut = message["terminal_reason"].as_str().is_some_and(|why| why.starts_with("aborted"));
+    if is_cut && text.starts_with("— ended") {
+        let seconds = message["duration_ms"].as_f64().unwrap_or_default() / 1000.0;
+        text = format!("— stopped after {seconds:.1} s\n");
+    }
     let style = match text.chars().next() {
         None => return Vec::new(),
         Some('!') => WARN,
-        Some('—') if message["is_error"] == true => BAD,
+        Some('—') if message["is_error"] == true && !is_cut => BAD,
         _ => DIM,
     };
     if let (true, Some(cost)) = (text.starts_with("— done"), message["total_cost_usd"].as_f64())

@@ -166,6 +166,7 @@ fn a_turn_reads_as_what_was_said_and_done() {
     world.call("t1", "Bash", &json!({"command": "ls"}));
     world.result("t1", "1\n2\n3\n4\n5\n6\n7\n8\n");
     world.call("t2", "Edit", &json!({"file_path": "/a", "old_string": "x\n", "new_string": "y\n"}));
+    world.result("t2", "done");
     world.call("t3", "Read", &json!({"file_path": "/b"}));
     world.result("t3", "one\ntwo");
     let result = json!({"type": "result", "subtype": "success", "duration_ms": 1500});
@@ -186,7 +187,7 @@ I look.
     5
     … 3 more lines
 
-○ Edit /a
+● Edit /a
     - x
     + y
 

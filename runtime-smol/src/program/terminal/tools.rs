@@ -68,6 +68,9 @@ fn first_text(input: &Value) -> String {
 pub(super) fn whole(tool: &str, input: &Value) -> Vec<Flow> {
     let known: &[&str] = match tool {
         "Bash" => &["command", "description"],
+        "Edit" if input["replace_all"] != true => {
+            &["file_path", "old_string", "new_string", "replace_all"]
+        }
         "Edit" => &["file_path", "old_string", "new_string"],
         "Write" => &["file_path", "content"],
         "MultiEdit" => &["file_path", "edits"],
