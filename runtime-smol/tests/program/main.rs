@@ -20,6 +20,7 @@ mod seeds;
 mod shared_log_in;
 mod sign_in;
 mod storm;
+mod terminal;
 #[cfg(feature = "tls")]
 mod tls;
 mod up;

@@ -86,6 +86,11 @@ impl Keys {
             }
             return;
         }
+        if byte == 0x1b && self.pending == [0x1b] {
+            // Escape, and then another key.
+            keys.push(Key::Esc);
+            return;
+        }
         self.pending.push(byte);
         if self.pending == PASTE {
             self.pending.clear();
@@ -165,7 +170,7 @@ mod tests {
 
     #[test]
     fn bytes_are_keys_however_they_are_cut() {
-        let bytes = "aé\r\n\x03\x1b[A\x1b[1;5D\x1b[5~\x1bb\x1b\r\x1b[200~x\n\x1b[2Jy\x1b[201~\x1b[<64;1;1Mz";
+        let bytes = "aé\r\n\x03\x1b[A\x1b[1;5D\x1b[5~\x1bb\x1b\r\x1b[200~x\n\x1b[2Jy\x1b[201~\x1b[<64;1;1Mz\x1b\x1bOPz";
         let expected = [
             Key::Char('a'),
             Key::Char('é'),
@@ -179,6 +184,9 @@ mod tests {
             Key::Newline,
             Key::Paste("x\n\x1b[2Jy".to_owned()),
             Key::WheelUp,
+            Key::Char('z'),
+            Key::Esc,
+            Key::Help,
             Key::Char('z'),
         ];
         for size in [1, 2, 7, bytes.len()] {

@@ -268,6 +268,10 @@ impl Model {
         let page = self.size.rows.saturating_sub(6).max(2);
         match key {
             Key::Ctrl('c') => return self.interrupt(now),
+            // Twice is without anything between.
+            _ => self.interrupted = None,
+        }
+        match key {
             Key::Ctrl('z') => return self.wishes.push_back(Wish::Suspend),
             Key::Ctrl('l') => return self.wishes.push_back(Wish::Repaint),
             Key::Ctrl('o') => return self.transcript.fold_all(),

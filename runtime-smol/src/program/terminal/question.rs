@@ -67,9 +67,10 @@ impl Question {
         let input = &request["input"];
         let kind = match asked.tool_name.as_str() {
             "AskUserQuestion" => Choices::of(input).map_or(Kind::Tool, Kind::Choices),
-            "ExitPlanMode" => match input["plan"].as_str() {
-                Some(plan) => Kind::Plan(plan.to_owned()),
-                None => Kind::Tool,
+            "ExitPlanMode" => match &input["plan"] {
+                Value::String(plan) => Kind::Plan(plan.clone()),
+                Value::Null => Kind::Plan("*The agent gives no plan with this.*".to_owned()),
+                _ => Kind::Tool,
             },
             _ => Kind::Tool,
         };
@@ -84,7 +85,12 @@ impl Question {
         let render = |flows: Vec<Flow>| flows.iter().flat_map(|flow| flow.lines(width)).collect();
         match &self.kind {
             Kind::Choices(choices) => choices.lines(width),
-            Kind::Plan(plan) => (markdown::lines(plan, width), None),
+            Kind::Plan(plan) => {
+                let mut lines = markdown::lines(plan, width);
+                let rest: Vec<Line> = render(tools::fields(&self.request["input"], &["plan"]));
+                lines.extend(rest);
+                (lines, None)
+            }
             Kind::Tool => {
                 let mut flows = tools::whole(&self.asked.tool_name, &self.request["input"]);
                 if let Some(path) = self.request["blocked_path"].as_str() {

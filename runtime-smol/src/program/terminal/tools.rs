@@ -129,7 +129,7 @@ fn todos(input: &Value) -> Vec<Flow> {
 }
 
 /// The fields of an input that are not among these.
-fn fields(input: &Value, known: &[&str]) -> Vec<Flow> {
+pub(super) fn fields(input: &Value, known: &[&str]) -> Vec<Flow> {
     let Some(fields) = input.as_object() else {
         return flows(&exact(&pretty(input)), |line| Flow::code(line, PLAIN));
     };
