@@ -38,6 +38,8 @@ const HELP: &str = "  :stop         end the session
 /// The person's side.
 struct Person {
     questions: VecDeque<Asked>,
+    /// Those whose answer is on its way.
+    answering: Vec<Asked>,
     /// Whether the first of them is on the screen.
     is_asked: bool,
     taken_away: TakenAway,
@@ -137,6 +139,7 @@ impl Person {
     fn new() -> Self {
         Self {
             questions: VecDeque::new(),
+            answering: Vec::new(),
             is_asked: false,
             taken_away: TakenAway::default(),
             is_terminal: io::stdin().is_terminal(),
@@ -192,7 +195,7 @@ impl Person {
             if self.is_terminal && !self.is_asked {
                 return self.too_soon();
             }
-            self.questions.pop_front();
+            self.answering.extend(self.questions.pop_front());
             self.is_asked = false;
             return Some(RemoteCommand::Answer(answer));
         }
@@ -222,11 +225,19 @@ impl Person {
                 String::new()
             }
             RemoteNotice::Refused { sent, .. } | RemoteNotice::Unsent(sent) => {
-                if let Sent::Message { uuid, .. } = sent {
-                    self.turns.give_up(uuid);
-                }
                 self.unsaid += 1;
                 self.is_refused |= matches!(notice, RemoteNotice::Refused { status: Some(_), .. });
+                match sent {
+                    Sent::Message { uuid, .. } => drop(self.turns.give_up(uuid)),
+                    // It is as open as before.
+                    Sent::Answer { request_id } => {
+                        if let Some(asked) = self.answered(request_id) {
+                            self.questions.push_front(asked);
+                            return self.next();
+                        }
+                    }
+                    _ => {}
+                }
                 String::new()
             }
             RemoteNotice::Live { .. } => {
@@ -244,6 +255,7 @@ impl Person {
             RemoteNotice::PermissionWithdrawn { request_id, why, .. } => {
                 let before = self.questions.front().map(|asked| asked.request_id.clone());
                 self.questions.retain(|asked| asked.request_id != *request_id);
+                self.answered(request_id);
                 let mut text = match why {
                     Withdrawal::Answered => "· somebody else has answered\n".to_owned(),
                     Withdrawal::Withdrawn { reason } if reason.is_empty() => {
@@ -259,9 +271,18 @@ impl Person {
                 }
                 text
             }
-            RemoteNotice::Accepted { sent: Sent::Answer { .. }, .. } => self.next(),
+            RemoteNotice::Accepted { sent: Sent::Answer { request_id }, .. } => {
+                self.answered(request_id);
+                self.next()
+            }
             _ => String::new(),
         }
+    }
+
+    /// The question whose answer is not on its way any more.
+    fn answered(&mut self, request_id: &str) -> Option<Asked> {
+        let at = self.answering.iter().position(|asked| asked.request_id == *request_id)?;
+        Some(self.answering.remove(at))
     }
 
     /// Puts the next question on the screen.
@@ -443,6 +464,19 @@ mod tests {
         for message in ["yes please", "what is it for?", "always do that"] {
             assert!(answer(&bash, message).is_none(), "{message}");
         }
+    }
+
+    #[test]
+    fn a_question_whose_answer_was_refused_is_asked_again() {
+        let mut person = Person::new();
+        person.is_terminal = true;
+        let bash = asked("Bash", r#""input":{"command":"ls"}"#);
+        assert!(person.told(&RemoteNotice::PermissionAsked(bash)).starts_with("? Bash ls"));
+        assert!(matches!(person.command("y"), Some(RemoteCommand::Answer(_))));
+        let sent = Sent::Answer { request_id: "P".to_owned() };
+        let refused = RemoteNotice::Refused { sent, status: Some(403), reason: "no".to_owned() };
+        assert!(person.told(&refused).starts_with("? Bash ls"));
+        assert!(matches!(person.command("y"), Some(RemoteCommand::Answer(_))));
     }
 
     #[test]
