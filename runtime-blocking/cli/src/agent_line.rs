@@ -173,7 +173,7 @@ pub fn require_program(
              --agent, or add its directory to PATH"
         )
     };
-    Err(Error::local(format!("{why}; or start without it, with --allow-missing-agent")))
+    Err(Error::local(why))
 }
 
 /// Whether a command line runs Claude Code: the place of its first argument.
@@ -299,7 +299,7 @@ mod tests {
             (&at("directory"), "not a program"),
         ] {
             let error = tried(program, SpawnMode::SameDir).expect_err(program);
-            assert!(error.contains(words) && error.contains("--allow-missing-agent"), "{error}");
+            assert!(error.contains(words), "{error}");
         }
         assert_eq!(tried("./in-the-worktree", SpawnMode::Worktree), Ok(()));
     }

@@ -93,7 +93,10 @@ fn config(relay: BaseUrl, token: Credential, work: &Work) -> Result<WorkerConfig
     let agent = agent_program(work.agent.as_deref())?;
     let agent_resume = agent_resume(&agent, work.agent_resume.as_deref())?;
     if !work.may_lack_agent {
-        require_program(&agent, &directory, work.spawn_mode)?;
+        require_program(&agent, &directory, work.spawn_mode).map_err(|error| {
+            let advice = "; or start without it, with --allow-missing-agent";
+            Error { message: error.message + advice, ..error }
+        })?;
     }
     let mut config = WorkerConfig::new(relay, token, directory, agent, crate::seed()?);
     config.agent_resume = agent_resume;

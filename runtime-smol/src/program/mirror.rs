@@ -24,6 +24,12 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
     log.unknown_variables(&reach.reports.unknown_variables);
     let path = std::path::absolute(&args.to)
         .map_err(|error| Error::disk(format_args!("--to {}", args.to.display()), &error))?;
+    if let Some(directory) = path.parent().filter(|directory| !directory.exists()) {
+        return Err(Error::local(format!(
+            "there is no directory {} for --to: make it, or name another file",
+            directory.display()
+        )));
+    }
     let _lock = lock(&path)?;
     let text = path.into_os_string().into_string();
     let path = text.map_err(|_| Error::usage("--to: the file's path is not UTF-8"))?;
