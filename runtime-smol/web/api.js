@@ -237,7 +237,8 @@ export class Api {
         method,
         signal: abort.signal,
         cache: 'no-store',
-        credentials: 'omit',
+        // That this browser is a trusted one is in a cookie (D).
+        credentials: 'same-origin',
         redirect: 'error',
         headers: {
           authorization: `Bearer ${this.#token}`,

@@ -97,7 +97,7 @@ async function list(api, place) {
   try {
     const { devices } = await api.devices();
     const rows = devices.map((/** @type {any} */ device) => h('li', {},
-      h('bdi', {}, device.name), ` (${device.scope}), last used `, h('time', { datetime: device.last_used_at }, new Date(device.last_used_at).toLocaleString()),
+      h('bdi', {}, device.name), ` (${device.scope}${device.trusted_at ? ', trusted' : ''}), last used `, h('time', { datetime: device.last_used_at }, new Date(device.last_used_at).toLocaleString()),
       ' from ', h('bdi', {}, device.address), ' ',
       h('button', { type: 'button', on: { click: () => void end(api, device.id, place) } }, 'Revoke')));
     place.replaceChildren(h('h2', {}, 'Logged in'), rows.length > 0 ? h('ul', {}, ...rows) : h('p', { class: 'muted' }, 'No machine is.'));

@@ -133,7 +133,7 @@
     try {
       if (!await isRelay(known.token, abort.signal)) return 'What answers is not the relay, or does not know this browser any more.';
       const response = await fetch(urlOf(path), {
-        method: 'POST', signal: abort.signal, cache: 'no-store', credentials: 'omit', redirect: 'error',
+        method: 'POST', signal: abort.signal, cache: 'no-store', credentials: 'same-origin', redirect: 'error',
         headers: { authorization: `Bearer ${known.token}`, 'content-type': 'application/json' },
         body: JSON.stringify(body),
       });

@@ -5,6 +5,8 @@ use alloc::string::String;
 use super::log_in::LogIn;
 use super::worker_credential::is_worker_credential;
 use crate::base::secret::Secret;
+use crate::contract::action::Request;
+use crate::wire::device::TRUST_HEADER;
 
 /// The largest token file that is read, in bytes.
 pub(crate) const MAX_TOKEN_FILE_BYTES: usize = 16 << 10;
@@ -19,23 +21,38 @@ pub struct Credential {
     file: Option<String>,
     /// If it is that of a device, which can be refreshed.
     log_in: Option<LogIn>,
+    /// What shows that it is used on a trusted device, if it was given and not kept (D-2).
+    trusted_device_token: Option<Secret>,
 }
 
 impl Credential {
     /// A token that never changes: one from the environment.
     pub const fn fixed(token: Secret) -> Self {
-        Self { current: token, file: None, log_in: None }
+        Self { current: token, file: None, log_in: None, trusted_device_token: None }
     }
 
     /// A token from a file.
     pub const fn from_file(token: Secret, path: String) -> Self {
-        Self { current: token, file: Some(path), log_in: None }
+        Self { current: token, file: Some(path), log_in: None, trusted_device_token: None }
     }
 
     /// A log-in, and the file that it is kept in.
     pub fn from_log_in(log_in: LogIn, path: String) -> Self {
         let current = log_in.access_token().clone();
-        Self { current, file: Some(path), log_in: Some(log_in) }
+        Self { current, file: Some(path), log_in: Some(log_in), trusted_device_token: None }
+    }
+
+    /// With what shows that it is used on a trusted device, which is shown instead of what is kept.
+    #[must_use]
+    pub fn on_trusted_device(self, token: Option<Secret>) -> Self {
+        Self { trusted_device_token: token.filter(Secret::is_bearer), ..self }
+    }
+
+    /// Adds to a request what shows that it comes from a trusted device, if this is one.
+    pub(crate) fn show_trust(&self, request: &mut Request) {
+        let kept = || self.log_in.as_ref().and_then(LogIn::trusted_device_token);
+        let token = self.trusted_device_token.as_ref().or_else(kept);
+        request.headers.extend(token.map(|token| (TRUST_HEADER, token.clone())));
     }
 
     /// The log-in that it is of.

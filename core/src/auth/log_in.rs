@@ -32,6 +32,9 @@ pub struct LogIn {
     refresh_key: Secret,
     #[serde(default)]
     scope: Option<Scopes>,
+    /// What shows that it is a trusted device (D-2).
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "secret::optional")]
+    trusted_device_token: Option<Secret>,
 }
 
 impl LogIn {
@@ -39,7 +42,14 @@ impl LogIn {
     pub fn new(relay: &BaseUrl, tokens: Tokens, seed: &Secret) -> Self {
         let Tokens { access_token, refresh_token, scope, .. } = tokens;
         let refresh_key = key(seed, &refresh_token);
-        Self { relay: relay.to_string(), access_token, refresh_token, refresh_key, scope }
+        Self {
+            relay: relay.to_string(),
+            access_token,
+            refresh_token,
+            refresh_key,
+            scope,
+            trusted_device_token: None,
+        }
     }
 
     /// Reads a file's content; `None` if it holds no log-in.
@@ -85,7 +95,18 @@ impl LogIn {
             false => key(&self.refresh_key, &refresh_token),
         };
         let (relay, scope) = (self.relay.clone(), scope.or(self.scope));
-        Self { relay, access_token, refresh_token, refresh_key, scope }
+        let trusted_device_token = self.trusted_device_token.clone();
+        Self { relay, access_token, refresh_token, refresh_key, scope, trusted_device_token }
+    }
+
+    /// What it shows as a trusted device, if it is one.
+    pub(crate) const fn trusted_device_token(&self) -> Option<&Secret> {
+        self.trusted_device_token.as_ref()
+    }
+
+    /// It is enrolled as a trusted device.
+    pub(crate) fn trust(&mut self, token: Secret) {
+        self.trusted_device_token = Some(token);
     }
 }
 

@@ -327,6 +327,10 @@ pub const MAX_SIGNING_KEYS: usize = 8;
 pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(60 * 60);
 /// How long a log-in waits for somebody to approve it (T-6).
 pub const LOG_IN_LIFE: Duration = Duration::from_secs(10 * 60);
+/// How long after its log-in a device can be enrolled as a trusted one (D-3).
+pub const TRUST_AFTER_LOG_IN: Duration = Duration::from_secs(10 * 60);
+/// How long an enrolment as a trusted device may take (D-1).
+pub const TRUST_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a log-in may ask whether it was approved; after each time that is too early, longer.
 pub const LOG_IN_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the tokens of a log-in can be fetched again, if the answer was lost.

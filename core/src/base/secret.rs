@@ -46,6 +46,30 @@ pub(crate) fn bearer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secre
     }
 }
 
+/// The same for one that may be missing.
+pub(crate) mod optional {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::Secret;
+
+    pub(crate) fn serialize<S: Serializer>(
+        secret: &Option<Secret>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        match secret {
+            Some(secret) => serializer.serialize_some(secret.reveal()),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    /// One that no header can carry is none.
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Secret>, D::Error> {
+        Ok(Option::<Secret>::deserialize(deserializer)?.filter(Secret::is_bearer))
+    }
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(hidden)")

@@ -9,10 +9,11 @@ use super::error::RequestError;
 use super::request::{Empty, form, get, post};
 use crate::auth::LogIn;
 use crate::base::id::DeviceId;
+use crate::base::limits::TRUST_TIMEOUT;
 use crate::base::secret::Secret;
 use crate::contract::action::Request;
 use crate::contract::event::Event;
-use crate::wire::device::Scopes;
+use crate::wire::device::{Scopes, TRUST_PATH, TrustPost};
 use crate::wire::oauth::{
     CLIENT_ID, DEVICE_AUTHORIZATION_PATH, DEVICE_CODE_GRANT, OAuthErrorBody, OAuthErrorType,
     REFRESH_GRANT, REVOCATION_PATH, TOKEN_PATH, Tokens,
@@ -82,6 +83,12 @@ pub(super) fn give_back(relay: &BaseUrl, token: &Secret) -> Request {
 /// Whose a credential is.
 pub(super) fn who_am_i(relay: &BaseUrl, token: &Secret) -> Request {
     get(relay, "/v1/whoami", Some(token))
+}
+
+/// Enrols it as a trusted one (D-1).
+pub(super) fn trust(relay: &BaseUrl, token: &Secret, name: &str) -> Request {
+    let body = TrustPost { display_name: String::from(name) };
+    Request { timeout: TRUST_TIMEOUT, ..post(relay, TRUST_PATH, Some(token), &body) }
 }
 
 /// The devices of a person.

@@ -1,8 +1,8 @@
 //! Logs a device in by the device authorization grant (T-6, RFC 8628).
 //!
 //! ```text
-//!   Beginning ──▶ Waiting ◀──▶ Fetching ──▶ Saving ──▶ done
-//!       ▲ │          (the person approves)
+//!   Beginning ──▶ Waiting ◀──▶ Fetching ──▶ Saving ──▶ Enrolling ──▶ Saving ──▶ done
+//!       ▲ │          (the person approves)     └────────────┴── not trusted ──▶ done
 //!       └─┘ after a failure that may pass
 //! ```
 
@@ -23,7 +23,7 @@ use crate::contract::action::Action;
 use crate::contract::event::Event;
 use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
-use crate::wire::device::Scopes;
+use crate::wire::device::{Scope, Scopes, Trusted};
 use crate::wire::oauth::{DeviceAuthorization, OAuthErrorType};
 use crate::wire::url::BaseUrl;
 
@@ -40,6 +40,9 @@ pub struct LogInConfig {
     pub file: String,
     /// Known to nobody, and never used again.
     pub seed: Secret,
+    /// What people see as its name if it is to be enrolled as a trusted device (D-1). One that may
+    /// neither answer nor drive has no use for that.
+    pub trusted_as: Option<String>,
 }
 
 /// What a program is told.
@@ -54,6 +57,11 @@ pub enum LogInNotice {
         /// After this pause.
         retry_in: Duration,
     },
+    /// It was not enrolled as a trusted device, and is logged in all the same.
+    NotTrusted {
+        /// Why.
+        reason: String,
+    },
     /// It is logged in, and its file is written.
     LoggedIn(Box<LogIn>),
 }
@@ -65,6 +73,8 @@ enum Purpose {
     Begin,
     Fetch,
     Save,
+    Trust,
+    SaveTrust,
 }
 
 /// The machine that logs in, and finishes.
@@ -176,6 +186,43 @@ impl LoggingIn {
             );
             return cx.fx.end(Err(MachineError { kind: MachineErrorKind::Local, message }));
         }
+        let LogInConfig { relay, scopes, trusted_as, .. } = &self.config;
+        let Some(log_in) = &self.done else { return cx.fx.end(Ok(())) };
+        let scopes = log_in.scope().unwrap_or(*scopes);
+        let has_use = scopes.name(Scope::Answer) || scopes.name(Scope::Drive);
+        match trusted_as.as_ref().filter(|_| has_use) {
+            Some(name) => {
+                let request = device::trust(relay, log_in.access_token(), name);
+                cx.fx.start(Purpose::Trust, |op| Action::Request { op, request });
+            }
+            None => self.finish(cx),
+        }
+    }
+
+    /// Whatever comes of it, it is logged in.
+    fn trusted(&mut self, cx: &mut Cx, event: Event) {
+        match (answer::<Trusted>(event), &mut self.done) {
+            (Ok(trusted), Some(log_in)) => {
+                log_in.trust(trusted.device_token);
+                let (path, data) = (self.config.file.clone(), log_in.to_file());
+                cx.fx.start(Purpose::SaveTrust, |op| Action::Save { op, path, data });
+            }
+            (Err(error), _) => {
+                cx.fx.notify(LogInNotice::NotTrusted { reason: format!("{error}") });
+                self.finish(cx);
+            }
+            (Ok(_), None) => cx.fx.end(Ok(())),
+        }
+    }
+
+    fn trust_saved(&mut self, cx: &mut Cx, event: &Event) {
+        if let Event::Failed { failure, .. } = event {
+            cx.fx.notify(LogInNotice::NotTrusted { reason: failure.detail.clone() });
+        }
+        self.finish(cx);
+    }
+
+    fn finish(&mut self, cx: &mut Cx) {
         if let Some(log_in) = self.done.take() {
             cx.fx.notify(LogInNotice::LoggedIn(Box::new(log_in)));
         }
@@ -199,6 +246,8 @@ impl Role for LoggingIn {
             Some(Purpose::Begin) => self.begun(cx, event),
             Some(Purpose::Fetch) => self.fetched(cx, event),
             Some(Purpose::Save) => self.saved(cx, &event),
+            Some(Purpose::Trust) => self.trusted(cx, event),
+            Some(Purpose::SaveTrust) => self.trust_saved(cx, &event),
         }
     }
 
@@ -228,17 +277,24 @@ mod tests {
     type Logging = Hand<DeviceLogIn>;
 
     fn begun() -> Logging {
+        begun_with("work")
+    }
+
+    fn begun_with(scope: &str) -> Logging {
         let config = LogInConfig {
             relay: BaseUrl::parse("https://relay.example").expect("a URL"),
             name: "Eva's box".to_owned(),
-            scopes: Scopes::WORK,
+            scopes: Scopes::parse(scope).expect("scopes"),
             file: "/state/log-in".to_owned(),
             seed: Secret::from("seed"),
+            trusted_as: Some("Footbridge on box".to_owned()),
         };
         let mut hand = Hand::new(DeviceLogIn::new(config), Now::default());
         let (op, request) = next(&mut hand);
         let body = core::str::from_utf8(&request.body).expect("text");
-        assert_eq!(body, "client_id=footbridge&scope=work&device_name=Eva%27s%20box");
+        let scope = scope.replace(' ', "%20");
+        let expected = format!("client_id=footbridge&scope={scope}&device_name=Eva%27s%20box");
+        assert_eq!(body, expected);
         let body = r#"{"device_code":"d","user_code":"WDJB-MJHT","verification_uri":"https://relay.example/device","expires_in":600,"interval":5}"#;
         respond(&mut hand, op, 200, body);
         assert!(matches!(hand.notices.pop(), Some(LogInNotice::Approve(_))));
@@ -290,6 +346,74 @@ mod tests {
         hand.handle(Event::Saved { op });
         assert_eq!(hand.notices.pop(), Some(LogInNotice::LoggedIn(Box::new(kept))));
         assert_eq!(hand.outcome, Some(Ok(())));
+    }
+
+    /// What was granted is kept, and the device enrols itself.
+    fn enrolling() -> (Logging, OpId) {
+        let mut hand = begun_with("answer drive");
+        let (_, op) = asked(&mut hand);
+        let granted = r#"{"access_token":"a","token_type":"Bearer","refresh_token":"r"}"#;
+        respond(&mut hand, op, 200, granted);
+        let Some(Action::Save { op, .. }) = hand.actions.pop_front() else { panic!() };
+        hand.handle(Event::Saved { op });
+        let (op, request) = next(&mut hand);
+        assert_eq!(request.url, "https://relay.example/api/auth/trusted_devices");
+        assert_eq!(request.timeout, Duration::from_secs(10));
+        assert_eq!(request.body, r#"{"display_name":"Footbridge on box"}"#);
+        assert!(hand.notices.is_empty());
+        (hand, op)
+    }
+
+    #[test]
+    fn one_that_may_answer_or_drive_is_enrolled_and_shows_it_from_then_on() {
+        let (mut hand, op) = enrolling();
+        respond(&mut hand, op, 201, r#"{"device_id":"device_1","device_token":"fbtrusted-x"}"#);
+        let Some(Action::Save { op, data, .. }) = hand.actions.pop_front() else { panic!() };
+        hand.handle(Event::Saved { op });
+        let kept = LogIn::parse(&data).expect("a log-in");
+        assert_eq!(hand.notices.pop(), Some(LogInNotice::LoggedIn(Box::new(kept.clone()))));
+        assert_eq!(hand.outcome, Some(Ok(())));
+        let mut request = device::who_am_i(&hand_relay(), kept.access_token());
+        let credential = crate::auth::Credential::from_log_in(kept, "/f".to_owned());
+        credential.show_trust(&mut request);
+        let shown = |request: &Request| {
+            let (_, token) = request.headers.last().expect("headers").clone();
+            token.reveal().to_owned()
+        };
+        assert_eq!(shown(&request), "fbtrusted-x");
+        // One from the environment comes first.
+        credential.on_trusted_device(Some(Secret::from("given"))).show_trust(&mut request);
+        assert_eq!(shown(&request), "given");
+    }
+
+    fn hand_relay() -> BaseUrl {
+        BaseUrl::parse("https://relay.example").expect("a URL")
+    }
+
+    #[test]
+    fn an_enrolment_that_fails_in_any_way_breaks_no_log_in() {
+        let ways: [fn(&mut Logging, OpId); 5] = [
+            |hand, op| respond(hand, op, 404, "{}"),
+            |hand, op| respond(hand, op, 403, r#"{"error":{"type":"ELEVATED"}}"#),
+            |hand, op| respond(hand, op, 200, "<html>"),
+            |hand, op| {
+                let failure = IoError { kind: IoErrorKind::TimedOut, detail: "slow".to_owned() };
+                hand.handle(Event::Failed { op, failure });
+            },
+            |hand, op| {
+                respond(hand, op, 201, r#"{"device_id":"device_1","device_token":"x"}"#);
+                let Some(Action::Save { op, .. }) = hand.actions.pop_front() else { panic!() };
+                let failure = IoError { kind: IoErrorKind::Full, detail: "full".to_owned() };
+                hand.handle(Event::Failed { op, failure });
+            },
+        ];
+        for way in ways {
+            let (mut hand, op) = enrolling();
+            way(&mut hand, op);
+            assert!(matches!(hand.notices.pop(), Some(LogInNotice::LoggedIn(_))));
+            assert!(matches!(hand.notices.pop(), Some(LogInNotice::NotTrusted { .. })));
+            assert_eq!(hand.outcome, Some(Ok(())));
+        }
     }
 
     #[test]

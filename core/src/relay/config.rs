@@ -11,6 +11,7 @@ use crate::base::limits::{self, MIN_TOKEN_BYTES, MIN_TOKEN_PAIRS};
 use crate::base::secret::Secret;
 use crate::contract::http::Reach;
 use crate::store::StorePolicy;
+use crate::wire::device::Scopes;
 use crate::wire::url::{BaseUrl, UrlError};
 
 /// Everything a relay is started with.
@@ -48,6 +49,8 @@ pub struct RelayConfig {
     pub stream_credit: usize,
     /// Messages in one request.
     pub max_posted: usize,
+    /// What a device or a browser has to be a trusted one for (D-3): `answer`, `drive`, or both.
+    pub demand_trusted: Option<Scopes>,
     /// Which push services may be told of what waits (Y-7). Whoever is signed in names one.
     pub push_reach: Reach,
 }
@@ -70,6 +73,7 @@ impl RelayConfig {
             max_subscribers: limits::MAX_SUBSCRIBERS,
             stream_credit: limits::STREAM_CREDIT_BYTES,
             max_posted: limits::MAX_POSTED_MESSAGES,
+            demand_trusted: None,
             push_reach: Reach::Public,
         }
     }
@@ -78,19 +82,7 @@ impl RelayConfig {
         if self.access_tokens.is_empty() {
             return Err(RelayConfigError::NoToken);
         }
-        for AccessToken { person, token } in &self.access_tokens {
-            let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~!$&'*+^`|#%".contains(&b);
-            if is_worker_credential(token) {
-                return Err(RelayConfigError::WorkerCredential { person: person.clone() });
-            }
-            let token = token.reveal();
-            if !token.bytes().all(is_plain) {
-                return Err(RelayConfigError::Token { person: person.clone() });
-            }
-            if !is_hard_to_guess(token) {
-                return Err(RelayConfigError::WeakToken { person: person.clone() });
-            }
-        }
+        self.access_tokens.iter().try_for_each(AccessToken::check)?;
         if let Some(url) = &self.public_url {
             BaseUrl::parse(url)?;
         }
@@ -110,12 +102,31 @@ fn is_hard_to_guess(token: &str) -> bool {
 }
 
 /// A person's credential.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessToken {
-    /// The person's name.
+    /// The person's account: their name, or a name, a `.`, and what tells them apart from others who had
+    /// that name before.
     pub person: String,
     /// The credential; the relay keeps only what is derived from it.
     pub token: Secret,
+}
+
+impl AccessToken {
+    pub(super) fn check(&self) -> Result<(), RelayConfigError> {
+        let Self { person, token } = self;
+        let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~!$&'*+^`|#%".contains(&b);
+        if is_worker_credential(token) {
+            return Err(RelayConfigError::WorkerCredential { person: person.clone() });
+        }
+        let token = token.reveal();
+        if !token.bytes().all(is_plain) {
+            return Err(RelayConfigError::Token { person: person.clone() });
+        }
+        if !is_hard_to_guess(token) {
+            return Err(RelayConfigError::WeakToken { person: person.clone() });
+        }
+        Ok(())
+    }
 }
 
 /// One file of the page.

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 
 use super::bodies::Admitted;
 use crate::base::id::{DeviceId, OpId};
+use crate::store::AccountId;
 use crate::wire::device::Scopes;
 
 /// A device, as its access token describes it.
@@ -21,6 +22,8 @@ pub(super) struct Devices {
     /// Requests whose device is being looked up.
     asking: BTreeMap<OpId, Admitted>,
     acting: BTreeMap<OpId, Acting>,
+    /// Whose each exchange or stream of a person is.
+    people: BTreeMap<OpId, AccountId>,
 }
 
 impl Devices {
@@ -28,6 +31,11 @@ impl Devices {
     pub(super) fn begin(&mut self, op: OpId, acting: Acting, admitted: Admitted) {
         self.acting.insert(op, acting);
         self.asking.insert(op, admitted);
+    }
+
+    /// A person makes a request.
+    pub(super) fn belongs(&mut self, op: OpId, owner: AccountId) {
+        self.people.insert(op, owner);
     }
 
     /// Its device is still there. Returns the request, if its client is.
@@ -44,6 +52,13 @@ impl Devices {
     pub(super) fn over(&mut self, op: OpId) {
         self.asking.remove(&op);
         self.acting.remove(&op);
+        self.people.remove(&op);
+    }
+
+    /// All that a person does.
+    pub(super) fn ops_of_person(&self, owner: &AccountId) -> Vec<OpId> {
+        let own = self.people.iter().filter(|(_, known)| *known == owner);
+        own.map(|(op, _)| *op).collect()
     }
 
     /// All that a device does.

@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::bodies::Admitted;
-use super::cx::Cx;
+use super::cx::{Cx, Shared};
 use super::device_tokens::AccessClaims;
 use super::devices::Acting;
 use super::fanout;
@@ -16,7 +16,7 @@ use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::{CodeCall, Noted, Pending};
-use super::{code_sessions, links, oauth, push, sign_in, viewer_api, worker_api};
+use super::{code_sessions, links, oauth, push, sign_in, trust, viewer_api, worker_api};
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
 use crate::contract::action::Action;
@@ -79,6 +79,9 @@ fn admit(
         cx.shared.exchanges.acts(op, kind, id);
     }
     let sends = row.sends;
+    if let Some(owner) = identity.owner() {
+        cx.shared.devices.belongs(op, owner.clone());
+    }
     if let Identity::Device(claims) = identity {
         // What is signed says who it was; only the store knows whether it was revoked since.
         let AccessClaims { owner, device, scopes, epoch, .. } = claims;
@@ -89,7 +92,16 @@ fn admit(
         return Ok(());
     }
     let identity = match identity {
-        Identity::Browser(owner, _) => Identity::Account(owner),
+        Identity::Browser(owner, claims) => {
+            let Shared { config, authority, .. } = &*cx.shared;
+            let issuer = &authority.issuer;
+            if trust::is_demanded(config.demand_trusted, &route)
+                && !issuer.is_trusted_browser(&request, &owner, &claims)
+            {
+                return Err(ApiError::elevated(true));
+            }
+            Identity::Account(owner)
+        }
         identity => identity,
     };
     go_on(parts, cx, op, Admitted { request, route, identity, sends })
@@ -258,9 +270,10 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             oauth::revoke(cx, op, owner, id);
             Ok(())
         }
+        (Identity::Account(owner), Route::TrustDevice) => trust::enrol(cx, op, request, owner),
         (Identity::Account(owner), Route::Audit) => oauth::audit(cx, op, query, owner),
         (Identity::Account(owner), Route::WhoAmI) => {
-            oauth::who_am_i(cx, op, owner);
+            oauth::who_am_i(cx, op, &owner);
             Ok(())
         }
         (Identity::Device(_) | Identity::Browser(..), _) => Err(ApiError::forbidden()),
@@ -321,6 +334,9 @@ pub(super) fn on_answer(
             let Some(admitted) = cx.shared.devices.confirmed(op) else { return };
             let gone_on = match answer {
                 Ok(_) if cx.is_stopping() => Err(ApiError::unavailable()),
+                Ok(Answer::Checked { trust }) if lacks_trust(cx, op, &admitted, trust) => {
+                    Err(ApiError::elevated(false))
+                }
                 Ok(_) => go_on(parts, cx, op, admitted),
                 Err(_) => Err(ApiError::revoked()),
             };
@@ -366,10 +382,20 @@ pub(super) fn on_answer(
     }
 }
 
+/// Whether a device's request takes a trusted one, and it does not show to be that.
+fn lacks_trust(cx: &Cx, op: OpId, admitted: &Admitted, trust: Option<u64>) -> bool {
+    let Shared { config, authority, devices, .. } = &*cx.shared;
+    let Admitted { request, route, .. } = admitted;
+    let is_trusted = devices.of(op).zip(trust).is_some_and(|(acting, number)| {
+        authority.issuer.is_trusted_device(request, &acting.device, number)
+    });
+    trust::is_demanded(config.demand_trusted, route) && !is_trusted
+}
+
 /// What somebody does has been written down.
 fn noted(cx: &mut Cx, op: OpId, then: Noted) {
     let done = match then {
-        Noted::SignIn { account, browser } => sign_in::signed_in(cx, op, &account, browser),
+        Noted::SignIn { account, browser } => sign_in::signed_in(cx, op, &account, &browser),
         Noted::MakeCode { account } => {
             sign_in::issued(cx, op, account);
             Ok(())

@@ -33,7 +33,8 @@
 //! | `purpose`, `pending`, `subject` | what operations, timers and store calls are for |
 //! | `http` | what a request asks for, who may ask, and what its answer looks like; the page |
 //! | `codes` | the codes that sign a browser in |
-//! | `devices` | what devices do at the moment |
+//! | `devices`, `trust` | what devices do at the moment; which of them, and which browsers, are trusted |
+//! | `people` | who may use it, while it runs |
 //! | `keyring`, `device_tokens`, `worker_tokens` | the keys that are signed with; devices' tokens, and those of version 2 |
 //! | `tokens`, `close` | the relay's own credentials and ids; close codes |
 //! | `config`, `notice` | configuration; commands and notices |
@@ -61,6 +62,7 @@ mod notice;
 mod oauth;
 mod parts;
 mod pending;
+mod people;
 mod purpose;
 mod push;
 mod rate;
@@ -73,6 +75,7 @@ mod subject;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trust;
 mod viewer_api;
 mod worker_api;
 mod worker_tokens;

@@ -1,8 +1,10 @@
 //! What a program can tell a relay to do, and what the relay reports.
 
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::config::AccessToken;
 use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::contract::action::Method;
@@ -10,13 +12,21 @@ use crate::wire::device::Scopes;
 use crate::wire::session::SessionState;
 
 /// What the program can tell a relay to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RelayCommand {
     /// Stop: accept nothing new, tell everyone to come back, and finish.
     Shutdown,
     /// Make a code that signs a browser in, for the person of the first access token; it comes as
     /// [`RelayNotice::SignInCode`].
     MakeSignInCode,
+    /// From now on these people may use it, and nobody else. Whoever no longer may is cut off at once,
+    /// and their devices, browsers and environments end.
+    SetPeople {
+        /// The first one is whom the program runs it for.
+        people: Vec<AccessToken>,
+        /// The accounts that were removed, also while it was not running.
+        gone: Vec<String>,
+    },
 }
 
 /// What a relay reports to its program.

@@ -153,6 +153,7 @@ pub(super) enum ViewerCall {
     Events,
     Devices,
     Revoked,
+    Trusted,
     Audit,
     Pushes,
     Push,

@@ -17,6 +17,7 @@ use super::notice::{RelayCommand, RelayNotice};
 use super::oauth::LogIns;
 use super::parts::Parts;
 use super::pending::Pending;
+use super::people;
 use super::purpose::{Engine, Purpose, Timer};
 use super::sign_in;
 use super::store_calls::StoreCalls;
@@ -149,6 +150,10 @@ impl Role for Router {
                 if let Some(code) = sign_in::code_for_program(cx) {
                     cx.notify(RelayNotice::SignInCode { code });
                 }
+            }
+            RelayCommand::SetPeople { people, gone } => {
+                let Self { shared, parts, .. } = self;
+                people::set(parts, &mut Cx::new(engine, shared), people, gone);
             }
         }
     }

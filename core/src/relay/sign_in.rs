@@ -18,6 +18,7 @@ use super::cx::Cx;
 use super::http::error::ApiError;
 use super::http::response;
 use super::pending::{Noted, Pending};
+use super::trust;
 use crate::base::id::OpId;
 use crate::base::limits::BROWSER_TOKEN_LIFE;
 use crate::base::secret::Secret;
@@ -71,11 +72,13 @@ pub(super) fn signed_in(
     cx: &mut Cx,
     op: OpId,
     account: &AccountId,
-    browser: String,
+    browser: &str,
 ) -> Result<(), ApiError> {
     let expires_at = cx.wall() + BROWSER_TOKEN_LIFE;
-    let token = cx.shared.authority.browser_token(account, browser, expires_at);
+    let token = cx.shared.authority.browser_token(account, String::from(browser), expires_at);
     let token = token.ok_or_else(ApiError::unauthenticated)?;
-    cx.reply(op, response::json(200, &SignedIn { token, expires_at }));
+    let signed_in = response::json(200, &SignedIn { token, expires_at });
+    let response = trust::with_browser(cx, signed_in, account, browser);
+    cx.reply(op, response);
     Ok(())
 }

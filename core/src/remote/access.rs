@@ -20,7 +20,7 @@ use super::notice::RemoteNotice;
 use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES, RefreshLock};
 use crate::base::secret::Secret;
 use crate::client::{RequestError, TokenError, TokenRetry, device};
-use crate::contract::action::Action;
+use crate::contract::action::{Action, Request};
 use crate::contract::event::Event;
 use crate::contract::machine::MachineError;
 use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
@@ -80,6 +80,11 @@ impl Access {
     /// The credential, unless it is being renewed.
     pub(super) fn token(&self) -> Option<Secret> {
         (self.state == State::Ready).then(|| self.credential.secret().clone())
+    }
+
+    /// Adds to a request what shows that it comes from a trusted device, if it does (D-2).
+    pub(super) fn show_trust(&self, request: &mut Request) {
+        self.credential.show_trust(request);
     }
 
     /// What the relay has to know before it is shown anything. A refresh token is known for longer than

@@ -171,7 +171,7 @@ impl Asking {
 
     fn ask(&self, engine: &mut Engine<LobbyAnswer>) {
         let Some(token) = self.access.token() else { return };
-        let request = match &self.call {
+        let mut request = match &self.call {
             LobbyCall::Sessions => viewer_api::sessions(&self.relay, &token, LISTED),
             LobbyCall::Environments => worker_api::environments(&self.relay, &token),
             LobbyCall::Create(body) => {
@@ -182,6 +182,7 @@ impl Asking {
                 self.key(session, &token).page(*after, *limit)
             }
         };
+        self.access.show_trust(&mut request);
         engine.fx.start(Purpose::Look, |op| Action::Request { op, request });
     }
 

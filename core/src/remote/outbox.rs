@@ -216,7 +216,8 @@ impl Outbox {
     pub(super) fn pump<N>(&mut self, cx: &mut Cx<'_, N>, access: &Access) {
         let (State::Idle, Some(call)) = (self.state, self.waiting.front()) else { return };
         let Some(token) = access.token() else { return };
-        let request = call.request(cx, &token);
+        let mut request = call.request(cx, &token);
+        access.show_trust(&mut request);
         cx.request(Purpose::Post, request);
         self.state = State::Sending;
     }

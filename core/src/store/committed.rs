@@ -124,6 +124,11 @@ pub enum Answer {
     Receipt(Box<Receipt<'static>>),
     /// Lines for the agent and their numbers.
     Inbound(Vec<(u64, Text)>),
+    /// A device is there.
+    Checked {
+        /// The number of its enrolment as a trusted one, if it is.
+        trust: Option<u64>,
+    },
     /// What a device is given tokens for.
     Granted(Box<DeviceGrant>),
     /// A refresh token was used that had been used before: whoever has either of the two, the device
@@ -231,6 +236,8 @@ pub enum StoreError {
         line: Text,
     },
     PermissionWithdrawn,
+    /// The device has logged in too long ago to be enrolled as a trusted one.
+    TrustTooLate,
     /// The session has no worktree that was kept.
     WorktreeUnknown,
     /// Something else has been asked for, and is not done yet.
@@ -356,6 +363,10 @@ impl StoreError {
             }
             Self::WorkUnknown => {
                 "this relay does not know this work item, or no longer does".into()
+            }
+            Self::TrustTooLate => {
+                "a device can be enrolled as a trusted one only within ten minutes of its log-in: log in again, with footbridge login"
+                    .into()
             }
             Self::PermissionUnknown => {
                 "the agent has not asked this question, or it is no longer kept".into()

@@ -41,7 +41,7 @@ pub use self::memory::{MemoryStore, MemoryTables};
 pub use self::policy::StorePolicy;
 pub use self::record::{
     AccountId, Activity, Callbacks, Device, Entry, Environment, Healthcheck, OpenCallback, Origin,
-    PushSignIn, PushSubscription, PushTargets, Question, Receipts, Session,
+    PushSignIn, PushSubscription, PushTargets, Question, Receipts, Session, Trust,
 };
 pub use self::rows::{
     ClaimRow, Declared, DeviceRow, Due, DueRow, EnvironmentRow, FailedRun, InboundCounts,

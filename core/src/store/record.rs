@@ -22,6 +22,13 @@ pub use crate::wire::viewer::{Activity, Origin, Question, Receipts};
 #[serde(transparent)]
 pub struct AccountId(pub String);
 
+impl AccountId {
+    /// The name of whose it is, without what tells them apart from others of that name.
+    pub fn name(&self) -> &str {
+        self.0.split_once('.').map_or(&*self.0, |(name, _)| name)
+    }
+}
+
 /// One registered worker (E-1).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Environment {
@@ -69,6 +76,18 @@ pub struct Device {
     pub last_used_at: UnixTime,
     /// Where it did so from.
     pub address: String,
+    /// If it is a trusted one (D).
+    #[serde(default)]
+    pub trust: Option<Trust>,
+}
+
+/// That a device is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trust {
+    /// Which of its enrolments it was: what an earlier one was given no longer counts.
+    pub number: u64,
+    /// When it was enrolled.
+    pub at: UnixTime,
 }
 
 /// One browser that is sent notifications (Y-7). `Debug` shows nothing that sends.

@@ -215,7 +215,16 @@ pub enum StoreOp {
         /// Where it is.
         address: String,
     },
-    /// Reads whether a device is still there. Answer: `Done`.
+    /// Enrols a device as a trusted one, if it has logged in just before (D-3). Answer: `Granted`.
+    TrustDevice {
+        /// Whose it is.
+        owner: AccountId,
+        /// The device.
+        id: DeviceId,
+        /// What people see as its name from now on.
+        name: String,
+    },
+    /// Reads whether a device is still there. Answer: `Checked`.
     CheckDevice {
         /// The device.
         id: DeviceId,
@@ -233,6 +242,13 @@ pub enum StoreOp {
         owner: AccountId,
         /// The device.
         id: DeviceId,
+    },
+
+    /// Ends all that an account has that can do something: its environments, devices and browsers. Its
+    /// sessions end with their environments, and are kept as long as others. Answer: `Done`.
+    EndAccount {
+        /// The account.
+        owner: AccountId,
     },
 
     /// Keeps a browser that is to be sent notifications, or replaces it (Y-7). Answer: `Push`.
@@ -603,9 +619,11 @@ impl StoreOp {
             Self::ReadInbound { .. } => "ReadInbound",
             Self::AddDevice { .. } => "AddDevice",
             Self::RefreshDevice { .. } => "RefreshDevice",
+            Self::TrustDevice { .. } => "TrustDevice",
             Self::CheckDevice { .. } => "CheckDevice",
             Self::ListDevices { .. } => "ListDevices",
             Self::RevokeDevice { .. } => "RevokeDevice",
+            Self::EndAccount { .. } => "EndAccount",
             Self::Note { .. } => "Note",
             Self::ReadAudit { .. } => "ReadAudit",
             Self::AddPush { .. } => "AddPush",

@@ -56,6 +56,8 @@ pub enum AuditAction {
     LoggedIn,
     /// A device has given its tokens back.
     LoggedOut,
+    /// A device was enrolled as a trusted one.
+    DeviceTrusted,
     /// A device was ended by a person.
     DeviceRevoked,
     /// A refresh token came a second time, which ends its device.

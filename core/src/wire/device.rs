@@ -8,6 +8,7 @@ use core::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::id::DeviceId;
+use crate::base::secret::{self, Secret};
 use crate::base::time::UnixTime;
 use crate::wire::rfc3339;
 
@@ -49,6 +50,8 @@ pub struct Scopes(u8);
 impl Scopes {
     /// What a machine needs that serves sessions and does nothing else.
     pub const WORK: Self = Self(Scope::Work.bit());
+    /// What a relay may demand a trusted device for (D-3).
+    pub const ANSWER_AND_DRIVE: Self = Self(Scope::Answer.bit() | Scope::Drive.bit());
     /// Everything.
     pub const ALL: Self = Self(0b1111);
 
@@ -68,6 +71,11 @@ impl Scopes {
             Scope::Answer | Scope::Drive | Scope::Work => scope.bit(),
         };
         self.0 & enough != 0
+    }
+
+    /// Whether exactly this is among them, and not merely implied.
+    pub const fn name(self, scope: Scope) -> bool {
+        self.0 & scope.bit() != 0
     }
 
     /// Whether all of these are among others.
@@ -120,7 +128,32 @@ pub struct DeviceView<'a> {
     pub last_used_at: UnixTime,
     /// Where it did so from.
     pub address: Cow<'a, str>,
+    /// Since when it is trusted, if it is (D).
+    #[serde(default, with = "rfc3339::optional")]
+    pub trusted_at: Option<UnixTime>,
 }
+
+/// What a device is enrolled with as a trusted one (D-1).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustPost {
+    /// What people see as its name.
+    pub display_name: String,
+}
+
+/// The answer to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trusted {
+    /// Which device it is.
+    pub device_id: DeviceId,
+    /// What it shows from now on, as `X-Trusted-Device-Token`.
+    #[serde(serialize_with = "secret::reveal", deserialize_with = "secret::bearer")]
+    pub device_token: Secret,
+}
+
+/// The path at which a device is enrolled.
+pub const TRUST_PATH: &str = "/api/auth/trusted_devices";
+/// The header in which it shows that it is trusted (D-2).
+pub const TRUST_HEADER: &str = "x-trusted-device-token";
 
 /// The devices of a person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -74,6 +74,8 @@ error_types! {
     AuthenticationFailed = "authentication_failed",
     /// The credential was valid once and has expired.
     TokenExpired = "token_expired",
+    /// It takes a trusted device, and this is none, or has logged in too long ago to become one (D-3).
+    Elevated = "ELEVATED",
     /// The log-in that it belongs to was revoked.
     TokenRevoked = "token_revoked",
     /// No log-in waits under this code.

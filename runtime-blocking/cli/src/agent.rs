@@ -7,10 +7,11 @@ use footbridge_core::base::limits::MAX_ID_BYTES;
 
 use crate::args;
 use crate::exit::Error;
-use crate::token::TOKEN_VARIABLE;
+use crate::token::{TOKEN_VARIABLE, TRUST_VARIABLES};
 
 /// The agent's own credentials, which no command needs.
-const HIDDEN: [&str; 2] = [TOKEN_VARIABLE, "FOOTBRIDGE_SESSION_TOKEN"];
+const HIDDEN: [&str; 4] =
+    [TOKEN_VARIABLE, "FOOTBRIDGE_SESSION_TOKEN", TRUST_VARIABLES[0], TRUST_VARIABLES[1]];
 
 /// The configuration that the shell agent starts with.
 pub fn config(args: args::Agent) -> Result<Config, Error> {

@@ -18,7 +18,7 @@ use crate::event_log::EventLog;
 use crate::exit::{Error, ExitKind};
 use crate::lock::{Lock, PATIENCE};
 use crate::place::POINTER;
-use crate::token::{Sources, TOKEN_VARIABLE};
+use crate::token::{Sources, TOKEN_VARIABLE, TRUST_VARIABLES};
 use crate::value::{Level, SpawnMode};
 use crate::worker::own_state;
 
@@ -60,7 +60,8 @@ pub fn search(
     let sources = Sources::from_environment(reach.reports.token_file.clone());
     let state = sources.state_directory();
     let state_directory = own_state(state.as_deref(), relay, &directory, work.name.as_deref());
-    let env_remove = vec![TOKEN_VARIABLE.to_owned()];
+    let hidden = [TOKEN_VARIABLE].into_iter().chain(TRUST_VARIABLES);
+    let env_remove = hidden.map(str::to_owned).collect();
     Ok(PointerSearchConfig { directory, state_directory, env_remove })
 }
 

@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::exit::Error;
 use crate::secret_file::SecretFile;
-use crate::token::{Sources, TOKEN_VARIABLE};
+use crate::token::{Sources, TOKEN_VARIABLE, trusted_device_token};
 
 /// The directory of all of them, in the state directory.
 const LOG_INS: &str = "log-ins";
@@ -51,7 +51,8 @@ pub fn credential_for(sources: &Sources, relay: &BaseUrl) -> Result<Credential, 
         && let Some((log_in, path)) = of(sources, relay)?
         && let Some(path) = path.to_str()
     {
-        return Ok(Credential::from_log_in(log_in, path.to_owned()));
+        let credential = Credential::from_log_in(log_in, path.to_owned());
+        return Ok(credential.on_trusted_device(trusted_device_token()));
     }
     let path = sources.path()?;
     if !is_given && !path.exists() {
@@ -61,7 +62,7 @@ pub fn credential_for(sources: &Sources, relay: &BaseUrl) -> Result<Credential, 
         )));
     }
     let (token, file) = sources.read()?;
-    Ok(credential(token, file))
+    Ok(credential(token, file).on_trusted_device(trusted_device_token()))
 }
 
 /// The credential, and the file to read it from again if the relay refuses it.

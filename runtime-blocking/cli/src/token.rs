@@ -11,6 +11,27 @@ use crate::secret_file::SecretFile;
 /// The variable that takes precedence over any file. No agent or command inherits it.
 pub const TOKEN_VARIABLE: &str = "FOOTBRIDGE_TOKEN";
 
+/// The token in a file of its own; `None` if there is none.
+pub fn read_token(path: &Path) -> Result<Option<Secret>, Error> {
+    file(path).read()
+}
+
+/// Makes a token, in a file of its own that only its owner can read.
+pub fn make_token(path: &Path) -> Result<Secret, Error> {
+    file(path).read_or_create()
+}
+
+/// What shows that this is a trusted device, and takes precedence over what is kept (D-2).
+pub const TRUST_VARIABLES: [&str; 2] =
+    ["FOOTBRIDGE_TRUSTED_DEVICE_TOKEN", "CLAUDE_TRUSTED_DEVICE_TOKEN"];
+
+/// What the environment says of that; an empty value says nothing.
+pub fn trusted_device_token() -> Option<Secret> {
+    let given = TRUST_VARIABLES.iter().filter_map(|name| std::env::var(name).ok());
+    let mut given = given.map(|value| Secret::from(value.trim()));
+    given.find(|token| !token.reveal().is_empty())
+}
+
 /// Length limits: a token is sent in a header and as a WebSocket subprotocol.
 const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
 

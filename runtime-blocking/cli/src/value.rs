@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use footbridge_core::wire::device::Scopes;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::TransportChoice;
 
@@ -319,6 +320,31 @@ impl From<Transport> for TransportChoice {
             Transport::Auto => Self::Auto,
             Transport::V1 => Self::V1,
             Transport::V2 => Self::V2,
+        }
+    }
+}
+
+words! {
+    /// What a relay demands a trusted device for (D-3).
+    DemandTrust:
+    /// Nothing.
+    #[default]
+    Off = "off",
+    /// Answering agents' questions.
+    Answer = "answer",
+    /// Starting, stopping and steering sessions.
+    Drive = "drive",
+    /// Both.
+    Both = "answer,drive",
+}
+
+impl From<DemandTrust> for Option<Scopes> {
+    fn from(demanded: DemandTrust) -> Self {
+        match demanded {
+            DemandTrust::Off => None,
+            DemandTrust::Answer => Scopes::parse("answer"),
+            DemandTrust::Drive => Scopes::parse("drive"),
+            DemandTrust::Both => Some(Scopes::ANSWER_AND_DRIVE),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::exit::Error;
 use crate::lock::Lock;
 use crate::log_in_file::credential_for;
 use crate::service_manager;
-use crate::token::{Sources, TOKEN_VARIABLE};
+use crate::token::{Sources, TOKEN_VARIABLE, TRUST_VARIABLES};
 use crate::value::{self, Level};
 
 /// The configuration of a worker for a relay that runs elsewhere, and the lock that keeps a second
@@ -119,7 +119,8 @@ fn config(relay: BaseUrl, token: Credential, work: &Work) -> Result<WorkerConfig
 
 /// The variables that are for this program alone, and for no agent.
 pub fn withheld() -> Vec<String> {
-    let all = [TOKEN_VARIABLE].into_iter().chain(service_manager::VARIABLES);
+    let own = [TOKEN_VARIABLE].into_iter().chain(TRUST_VARIABLES);
+    let all = own.chain(service_manager::VARIABLES);
     all.map(str::to_owned).collect()
 }
 

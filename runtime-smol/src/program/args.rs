@@ -20,6 +20,7 @@ use footbridge_cli::value::{Format, Kind, Level};
 use footbridge_core::base::id::DeviceId;
 use footbridge_core::base::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::engine::backoff::BackoffConfig;
+use footbridge_core::wire::device::Scopes;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
@@ -34,6 +35,7 @@ use super::ready::local_url;
 use super::reference::{Page, SMALL, Shell};
 use super::settings::{Given, Origin, Place, SETTINGS, Setting, Settings};
 use super::topic::Topic;
+use super::users::{Change, User};
 
 /// What the program should do.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,7 @@ pub(super) enum Invocation {
     Devices(Devices),
     Audit(Audit),
     Credential(Credential),
+    User(User),
     Backup(Backup),
     Mirror(Mirror),
     Direct(Direct),
@@ -74,6 +77,7 @@ impl Invocation {
             Self::Devices(ask) => ask.sign_in.reach.reports.format,
             Self::Audit(ask) => ask.sign_in.reach.reports.format,
             Self::Credential(make) => make.reports.format,
+            Self::User(ask) => ask.reports.format,
             Self::Backup(backup) => backup.reports.format,
             Self::Mirror(mirror) => mirror.source.reach.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
@@ -106,6 +110,8 @@ pub(super) struct Serve {
     pub(super) keeping: Keeping,
     /// Whether sessions speak version 2.
     pub(super) has_code_sessions: bool,
+    /// What takes a trusted device.
+    pub(super) demand_trusted: Option<Scopes>,
     /// Where to answer those who ask for its health.
     pub(super) health: Option<SocketAddr>,
 }
@@ -250,6 +256,14 @@ pub(super) fn parse(
                 topic = Some(Topic::Credential);
                 continue;
             }
+            Arg::Value(word) if topic == Some(Topic::Relay) && word == "user" => {
+                topic = Some(Topic::User);
+                continue;
+            }
+            Arg::Value(word) if topic == Some(Topic::User) && line.words.len() < 2 => {
+                line.words.push(word.string()?);
+                continue;
+            }
             Arg::Value(target)
                 if matches!(topic, Some(Topic::Backup | Topic::Mirror))
                     && line.target.is_none() =>
@@ -288,6 +302,9 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
             match parser.next()? {
                 Some(Arg::Value(word)) if topic == Topic::Relay && word == "credential" => {
                     Ok(Invocation::Help(Topic::Credential))
+                }
+                Some(Arg::Value(word)) if topic == Topic::Relay && word == "user" => {
+                    Ok(Invocation::Help(Topic::User))
                 }
                 Some(other) => Err(other.unexpected().into()),
                 None => Ok(Invocation::Help(topic)),
@@ -365,6 +382,8 @@ struct Line {
     attach: Wanted,
     /// Whether the relay was named, without a flag.
     has_relay: bool,
+    /// What is done about which person.
+    words: Vec<String>,
     scope: Option<String>,
     revoke: Option<String>,
     since: Option<String>,
@@ -437,6 +456,7 @@ impl Line {
             | Topic::Devices
             | Topic::Audit
             | Topic::Credential
+            | Topic::User
             | Topic::Backup
             | Topic::Mirror
             | Topic::Attach
@@ -481,6 +501,7 @@ impl Line {
                 reach: RelayArgs { reports, ca_file: settings.ca_file.value.clone() },
                 scopes: scopes(self.scope.as_deref())?,
                 name: settings.name.value.map(|name| name.0),
+                is_enrolled: !settings.no_trusted_device.value,
             })),
             Topic::LogOut | Topic::WhoAmI => {
                 let relay = settings.relay.value.clone();
@@ -532,6 +553,10 @@ impl Line {
                 name: settings.name.value.map(|name| name.0),
                 out: self.out,
             })),
+            Topic::User => {
+                let (data, change) = (data(&settings), Change::of(&self.words)?);
+                Ok(Invocation::User(User { reports, data, change }))
+            }
             Topic::Backup => {
                 let target = self.target.ok_or_else(|| {
                     Error::usage("footbridge backup needs the directory to make, such as footbridge backup relay-today")
@@ -597,6 +622,7 @@ fn serve(settings: &Settings, reports: LogArgs) -> Result<Serve, Error> {
         data,
         keeping,
         has_code_sessions: settings.code_sessions.value,
+        demand_trusted: settings.demand_trusted_device.value.into(),
         health: settings.health.value,
     })
 }

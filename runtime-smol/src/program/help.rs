@@ -73,7 +73,16 @@ pub(super) fn text(topic: Topic) -> String {
         }
         Topic::LogIn => (
             LOG_IN,
-            &[LOG_IN_OPTIONS, LOG_IN_RELAY, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, LOG_IN_EXAMPLE],
+            &[
+                LOG_IN_OPTIONS,
+                TRUSTED_DEVICE,
+                LOG_IN_RELAY,
+                CONFIG_FILE,
+                LOG,
+                SETTINGS,
+                EXIT_CODES,
+                LOG_IN_EXAMPLE,
+            ],
         ),
         Topic::LogOut => (LOG_OUT, &[LOG_IN_RELAY, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES]),
         Topic::WhoAmI => {
@@ -107,6 +116,9 @@ pub(super) fn text(topic: Topic) -> String {
                 CREDENTIAL_EXAMPLE,
             ],
         ),
+        Topic::User => {
+            (USER, &[USER_OPTIONS, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, USER_EXAMPLE])
+        }
         Topic::Backup => (
             BACKUP,
             &[BACKUP_DATA, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, BACKUP_EXAMPLE],
@@ -125,6 +137,7 @@ pub(super) fn text(topic: Topic) -> String {
                 CONFIG_JSON,
                 SERVE,
                 SERVE_TLS,
+                TRUSTED_DEVICE,
                 RELAY_URL,
                 WORK,
                 HAND_OVER,
@@ -177,6 +190,7 @@ Commands:
   audit   Show who has done what
   credential
           Make the credential that a worker needs, and nothing more
+  user    Let other people use a relay, and take that back
   backup  Copy what a relay keeps, while it works on
   mirror  Keep a copy of a session's log in a file
   direct  Serve a session without a relay, or connect to one
@@ -273,6 +287,13 @@ const LOG_IN_OPTIONS: &str =
                              [default: work, which registers workers and cannot
                              see or answer anything]
       --name NAME            What to call this machine [default: its own name]
+";
+
+const TRUSTED_DEVICE: &str =
+    "      --no-trusted-device    Do not become a trusted device. Otherwise a log-in
+                             that may answer or drive becomes one, which relays
+                             can demand: see --demand-trusted-device of
+                             footbridge relay
 ";
 
 const LOG_IN_RELAY: &str = "      --relay URL            The relay's address, as in RELAY
@@ -377,6 +398,31 @@ Example:
   footbridge relay credential --name laptop --out laptop.credential
   footbridge work --relay https://relay.example.org \\
     --token-file laptop.credential
+";
+
+const USER: &str = "\
+Lets other people use a relay, and takes that back. Each person sees, drives and
+ends their own machines, sessions and log-ins, and nobody else's; what was there
+before belongs to whom the relay runs for. A relay that is running takes it up
+within a second. Whoever is removed is cut off at once, and their log-ins,
+browsers and workers end; nobody who is added later gets what was theirs.
+
+Usage: footbridge relay user [OPTIONS] add NAME
+       footbridge relay user [OPTIONS] remove NAME
+       footbridge relay user [OPTIONS] list
+
+Options:
+";
+
+const USER_OPTIONS: &str =
+    "      --data DIR             The relay's data directory, if it was started with
+                             --data
+";
+
+const USER_EXAMPLE: &str = "
+Example:
+  footbridge relay user add eva
+  footbridge relay user list
 ";
 
 const MIRROR: &str = "\
@@ -559,6 +605,11 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
                              it, however old [default: 90d]
       --code-sessions        Let workers speak version 2, which needs no
                              WebSocket, unless they were told otherwise
+      --demand-trusted-device WHAT
+                             Take these from trusted devices alone: answer,
+                             drive, or answer,drive. A browser is one from its
+                             next sign-in on, a log-in from its next footbridge
+                             login [default: off]
 ";
 
 const SERVE_TLS: &str =

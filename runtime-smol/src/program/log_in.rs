@@ -24,7 +24,7 @@ use super::work;
 
 /// Shows a code, and waits until somebody has approved it at the relay's page.
 pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
-    let LogIn { relay, reach, name, scopes } = ask;
+    let LogIn { relay, reach, name, scopes, is_enrolled } = ask;
     let sources = Sources::from_environment(None);
     let file = log_in_file::path(&sources, relay)?;
     let mut key = [0; 32];
@@ -36,6 +36,7 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
         scopes: *scopes,
         file: text(file)?,
         seed: Secret::new(seed),
+        trusted_as: is_enrolled.then(trusted_as),
     };
     let host = work::host(relay, reach)?;
     let (_commands, asked) = async_channel::bounded(1);
@@ -45,6 +46,9 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
         LogInNotice::Retrying { reason, retry_in } => {
             eprintln!("footbridge: {reason}; trying again in {} s", retry_in.as_secs());
         }
+        LogInNotice::NotTrusted { reason } => {
+            eprintln!("footbridge: this is not a trusted device: {reason}");
+        }
         LogInNotice::LoggedIn(kept) => {
             let scope = kept.scope().unwrap_or(*scopes);
             printed = print(&format!("Logged in at {relay} ({scope}).\n"));
@@ -52,6 +56,11 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
     });
     block_on(driven)?;
     printed
+}
+
+/// How people recognise this machine among the trusted ones.
+fn trusted_as() -> String {
+    format!("Footbridge on {} · {}", host_name(), std::env::consts::OS)
 }
 
 fn instructions(begun: &DeviceAuthorization) -> String {
@@ -121,9 +130,10 @@ pub(super) fn devices(ask: &Devices) -> Result<(), Error> {
 }
 
 fn line(device: &DeviceView<'_>) -> String {
-    let DeviceView { id, name, scope, last_used_at, address, .. } = device;
+    let DeviceView { id, name, scope, last_used_at, address, trusted_at, .. } = device;
+    let trusted = if trusted_at.is_some() { ", trusted" } else { "" };
     let name: String = name.chars().filter(|c| !c.is_control()).collect();
-    format!("{id}  {name}  ({scope})  last used {last_used_at} from {address}\n")
+    format!("{id}  {name}  ({scope}{trusted})  last used {last_used_at} from {address}\n")
 }
 
 fn print_json<T: serde::Serialize>(value: &T) -> Result<(), Error> {

@@ -37,6 +37,7 @@ mod terminal;
 mod topic;
 mod typed;
 mod up;
+mod users;
 mod watchdog;
 mod whereabouts;
 mod work;
@@ -77,6 +78,7 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::Devices(ask) => log_in::devices(&ask),
         Invocation::Audit(ask) => audit::run(&ask),
         Invocation::Credential(make) => credential::run(&make),
+        Invocation::User(ask) => users::run(&ask),
         Invocation::Direct(args) => direct::run(args),
         Invocation::Peers(args::peers::Peers::Ps { is_json }) => peers::ps::run(is_json),
         Invocation::Peers(args::peers::Peers::Send { address, text }) => {

@@ -24,14 +24,14 @@ use super::ready::page_url;
 use super::relay_log::{event_log, log_notice, log_token_file};
 use super::relay_status::RelayStatus;
 use super::signals::{Ends, Urgency};
-use super::watchdog;
 use super::whereabouts::{Noted, Whereabouts};
+use super::{users, watchdog};
 
 /// Files that a relay wants to have open at once, most of them connections. Agents inherit it, so it
 /// is no larger than it has to be.
 const OPEN_FILES: u64 = 8192;
-/// The access token's owner. A relay run by this program has one account.
-const PERSON: &str = "owner";
+/// The account of whom a relay runs for: the first one, and that of what there was before others.
+pub(super) const PERSON: &str = "owner";
 
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let log = event_log(serve);
@@ -49,6 +49,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
              not the proxy's, and a page is refused unless the proxy passes on its Host";
         log.write(Level::Warn, "no_public_url", &[], format_args!("{words}"));
     }
+    let (people, first) = (kept.directory.clone(), owner(kept.token.clone()));
     let (relay, host) = build(serve, public_url.clone(), kept, presented.as_ref())?;
     let (commands, asked) = async_channel::unbounded();
     let ends = Ends::listen_with_drain()?;
@@ -88,8 +89,14 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
         // A relay that has already ended takes no commands.
         Urgency::Clean | Urgency::ShutdownNow => drop(commands.try_send(RelayCommand::Shutdown)),
     });
-    block_on(driven.or(ended).or(watchdog::keep(&manager)))?;
+    let people = users::watch(people, first, |command| drop(commands.try_send(command)));
+    block_on(driven.or(ended).or(people).or(watchdog::keep(&manager)))?;
     printed
+}
+
+/// Whom a relay runs for.
+pub(super) fn owner(token: Secret) -> AccessToken {
+    AccessToken { person: PERSON.to_owned(), token }
 }
 
 /// Where a relay's page is.
@@ -140,7 +147,7 @@ pub(super) fn build(
     kept: Kept,
     presented: Option<&Presented>,
 ) -> Result<(Relay, Host), Error> {
-    let Kept { token, keys, store, .. } = kept;
+    let Kept { token, keys, store, directory, .. } = kept;
     let mut config = RelayConfig::new(serve.listen.to_string());
     config.public_url = public_url;
     config.hosts = serve.hosts.clone();
@@ -152,7 +159,8 @@ pub(super) fn build(
         config.push_reach = Reach::Anywhere;
     }
     config.use_code_sessions = serve.has_code_sessions;
-    config.access_tokens = vec![AccessToken { person: PERSON.to_owned(), token }];
+    config.demand_trusted = serve.demand_trusted;
+    config.access_tokens = [vec![owner(token)], users::tokens(directory.as_deref())?].concat();
     let Keeping { max_data, keep_ended } = serve.keeping;
     if serve.data == Data::InMemory {
         config.policy.store_bytes = MEMORY_STORE_BYTES.min(max_data);

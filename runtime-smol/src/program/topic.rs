@@ -20,6 +20,7 @@ pub(super) enum Topic {
     Devices,
     Audit,
     Credential,
+    User,
     Backup,
     Mirror,
     Direct,
@@ -35,7 +36,7 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 20] = [
+    pub(super) const COMMANDS: [(&str, Self); 21] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -46,6 +47,7 @@ impl Topic {
         ("devices", Self::Devices),
         ("audit", Self::Audit),
         ("credential", Self::Credential),
+        ("user", Self::User),
         ("backup", Self::Backup),
         ("mirror", Self::Mirror),
         ("direct", Self::Direct),
@@ -64,7 +66,7 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, audit, credential, backup, mirror, direct, ps, send, mcp, config, agent, attach, service or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, audit, credential, user, backup, mirror, direct, ps, send, mcp, config, agent, attach, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -94,6 +96,7 @@ impl Topic {
             Self::Devices => "devices",
             Self::Audit => "audit",
             Self::Credential => "credential",
+            Self::User => "user",
             Self::Backup => "backup",
             Self::Mirror => "mirror",
             Self::Direct => "direct",
@@ -113,7 +116,7 @@ impl Topic {
         match self {
             Self::Program | Self::Phone => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
-            Self::Backup | Self::SignIn | Self::LogOut => &["config"],
+            Self::Backup | Self::SignIn | Self::LogOut | Self::User => &["config"],
             Self::Mirror => &["config", "json", "to"],
             Self::Direct => super::args::direct::OPTIONS,
             Self::Ps => &["json"],

@@ -27,7 +27,7 @@ use super::ready::page_url;
 use super::relay_status::RelayStatus;
 use super::signals::{Ends, Urgency};
 use super::whereabouts::Noted;
-use super::{credential, data, relay, relay_log, watchdog, work};
+use super::{credential, data, relay, relay_log, users, watchdog, work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
@@ -69,6 +69,7 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     };
     let trial = work::trial(&config, host()?, log);
     let public_url = serve.public_url.as_ref().map(ToString::to_string);
+    let (people, owner) = (kept.directory.clone(), relay::owner(kept.token.clone()));
     let (relay, relay_host) = relay::build(serve, public_url, kept, presented.as_ref())?;
     let worker_host = host()?;
     let ends = Ends::listen_with_drain()?;
@@ -92,7 +93,8 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         zip(serving, up.work(config, worker_host, listens)).await;
     };
     let watched = watchdog::keep(up.observers.manager());
-    block_on(both.or(trial).or(ends.forward(|urgency| up.signal(urgency))).or(watched));
+    let people = users::watch(people, owner, |command| up.relay.put(command));
+    block_on(both.or(trial).or(people).or(ends.forward(|urgency| up.signal(urgency))).or(watched));
     up.end.into_inner().map_or(Ok(()), Err)
 }
 

@@ -20,4 +20,5 @@ mod real_sdk;
 mod restarts;
 mod support;
 mod tidying;
+mod trusted;
 mod worktree;

@@ -14,6 +14,7 @@ mod log;
 mod log_in;
 mod mirror;
 mod peers;
+mod people;
 mod restart;
 mod running;
 mod seeds;

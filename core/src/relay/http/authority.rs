@@ -67,7 +67,7 @@ pub(in crate::relay) enum Identity {
     Anybody,
     Account(AccountId),
     /// One of a person's browsers, by its own id.
-    Browser(AccountId, String),
+    Browser(AccountId, BrowserClaims),
     /// Nobody yet, but with a code that makes somebody of them.
     Code(String),
     /// A device of a person's, if the store says that it is still there.
@@ -95,6 +95,20 @@ impl Identity {
         }
     }
 
+    /// The person whose credential it is.
+    pub(in crate::relay) const fn owner(&self) -> Option<&AccountId> {
+        match self {
+            Self::Account(owner) | Self::Browser(owner, _) | Self::Registrar(owner) => Some(owner),
+            Self::Device(claims) => Some(&claims.owner),
+            Self::Anybody
+            | Self::Asker(_)
+            | Self::Code(_)
+            | Self::Worker
+            | Self::Session(_)
+            | Self::CodeWorker(_) => None,
+        }
+    }
+
     /// As whom it is written down, if it is (Y-9): what was shown, and which one of them it is.
     pub(in crate::relay) fn actor(&self) -> Option<(ActorKind, Option<String>)> {
         Some(match self {
@@ -104,7 +118,7 @@ impl Identity {
             | Self::Session(_)
             | Self::CodeWorker(_) => return None,
             Self::Account(_) => (ActorKind::AccessToken, None),
-            Self::Browser(_, id) => (ActorKind::Browser, Some(id.clone())),
+            Self::Browser(_, claims) => (ActorKind::Browser, Some(claims.id.clone())),
             Self::Device(claims) => (ActorKind::Device, Some(String::from(claims.device.as_str()))),
             Self::Registrar(_) => (ActorKind::Worker, None),
             Self::Code(_) => (ActorKind::SignInCode, None),
@@ -126,13 +140,27 @@ const BEARER_PROTOCOL: &str = "footbridge.bearer.";
 impl Authority {
     pub(in crate::relay) fn new(keys: &RelayKeys, tokens: Vec<AccessToken>) -> Self {
         let issuer = TokenIssuer::new(keys);
+        let mut authority = Self { issuer, codes: SignInCodes::default(), accounts: Vec::new() };
+        authority.set_accounts(tokens);
+        authority
+    }
+
+    /// Lets these people in, and nobody else. Returns who no longer is.
+    pub(in crate::relay) fn set_accounts(&mut self, tokens: Vec<AccessToken>) -> Vec<AccountId> {
         let account = |AccessToken { person, token }: AccessToken| Account {
             id: AccountId(person),
-            digest: issuer.digest(&token),
+            digest: self.issuer.digest(&token),
             key: AccountKey::new(&token),
         };
-        let accounts = tokens.into_iter().map(account).collect();
-        Self { issuer, codes: SignInCodes::default(), accounts }
+        let now = tokens.into_iter().map(account).collect();
+        let before = core::mem::replace(&mut self.accounts, now);
+        let gone = before.into_iter().map(|account| account.id).filter(|id| !self.knows(id));
+        gone.collect()
+    }
+
+    /// Whether there is such an account.
+    pub(in crate::relay) fn knows(&self, owner: &AccountId) -> bool {
+        self.accounts.iter().any(|account| account.id == *owner)
     }
 
     /// Whom the program runs this relay for.
@@ -220,7 +248,7 @@ impl Authority {
             },
             (Access::Person | Access::Approval, Credential::Browser(account, claims)) => {
                 if now.as_secs() < claims.exp {
-                    Ok(Identity::Browser(account, claims.id))
+                    Ok(Identity::Browser(account, claims))
                 } else {
                     Err(Denial::Refused(ApiError::signed_out()))
                 }

@@ -90,6 +90,25 @@ impl ApiError {
         Self::new(403, ErrorType::PermissionDenied, &message)
     }
 
+    /// Whoever asks is not on a trusted device (D-3).
+    pub(crate) fn elevated(is_browser: bool) -> Self {
+        let message = match is_browser {
+            true => {
+                "this relay takes this from trusted devices only, and this browser is none: sign in again, with a link from footbridge sign-in or with the access token, which makes it one"
+            }
+            false => {
+                "this relay takes this from trusted devices only, and this log-in is none: run footbridge login again, which enrols it within ten minutes of the approval"
+            }
+        };
+        Self::new(403, ErrorType::Elevated, message)
+    }
+
+    /// Only a log-in is enrolled.
+    pub(crate) fn no_device() -> Self {
+        let message = "a log-in is enrolled as a trusted device by its own access token; a browser becomes one when it signs in";
+        Self::new(403, ErrorType::PermissionDenied, message)
+    }
+
     pub(crate) fn forbidden() -> Self {
         Self::new(403, ErrorType::PermissionDenied, "this credential does not open this")
     }
@@ -175,6 +194,7 @@ impl From<StoreError> for ApiError {
             StoreError::CallbackConflict { .. } => (409, ErrorType::CallbackConflict),
             StoreError::CallbackUnclear { .. } => (400, ErrorType::InvalidRequest),
             StoreError::DeviceUnknown => (404, ErrorType::DeviceUnknown),
+            StoreError::TrustTooLate => (403, ErrorType::Elevated),
             StoreError::SessionRuns => (409, ErrorType::SessionRuns),
             StoreError::WorktreeKept => (409, ErrorType::WorktreeKept),
             StoreError::PushUnknown => (404, ErrorType::PushUnknown),

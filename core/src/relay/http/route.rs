@@ -26,6 +26,7 @@ pub(in crate::relay) enum Route {
     AnswerLogIn,
     Devices,
     RevokeDevice(DeviceId),
+    TrustDevice,
     Audit,
     WhoAmI,
     PushKey,
@@ -83,7 +84,7 @@ impl Route {
     /// What a device has to be allowed for this, if anything.
     pub(in crate::relay) const fn scope(&self, access: Access) -> Option<Scope> {
         match (access, self) {
-            (_, Self::WhoAmI) => None,
+            (_, Self::WhoAmI | Self::TrustDevice) => None,
             (Access::Registration | Access::CodeSession | Access::Bridge, _) => Some(Scope::Work),
             (_, Self::Permission(_) | Self::Callback(_)) => Some(Scope::Answer),
             (
@@ -211,7 +212,7 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 59] = {
+pub(in crate::relay) static TABLE: [Row; 60] = {
     use Access::{Anybody, Approval, Bridge, CodeSession, CodeWorker, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
@@ -230,6 +231,7 @@ pub(in crate::relay) static TABLE: [Row; 59] = {
         row(Post, "/v1/oauth/device", Approval, Body, Make::Plain(Route::AnswerLogIn)),
         row(Get, "/v1/devices", Approval, Nothing, Make::Plain(Route::Devices)),
         row(Post, "/v1/devices/{id}/revoke", Approval, Nothing, Make::Device(Route::RevokeDevice)),
+        row(Post, "/api/auth/trusted_devices", Person, Body, Make::Plain(Route::TrustDevice)),
         row(Get, "/v1/audit", Approval, Nothing, Make::Plain(Route::Audit)),
         row(Get, "/v1/whoami", Person, Nothing, Make::Plain(Route::WhoAmI)),
         row(Get, "/v1/push/key", Person, Nothing, Make::Plain(Route::PushKey)),

@@ -97,6 +97,7 @@ pub(in crate::relay) fn devices(devices: &[Device]) -> Response {
         created_at: device.created_at,
         last_used_at: device.last_used_at,
         address: Cow::Owned(device.address.clone()),
+        trusted_at: device.trust.map(|trust| trust.at),
     };
     json(200, &Devices { devices: devices.iter().map(view).collect() })
 }

@@ -1,7 +1,7 @@
 //! What a person does about log-ins: approves and refuses them, looks at devices, and ends them.
 
 use alloc::borrow::Cow;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 
 use crate::base::id::{DeviceId, OpId};
 use crate::base::limits::MAX_AUDIT_PAGE;
@@ -97,9 +97,12 @@ pub(in crate::relay) fn revoke(cx: &mut Cx, op: OpId, owner: AccountId, id: Devi
 }
 
 /// `GET /v1/whoami`.
-pub(in crate::relay) fn who_am_i(cx: &mut Cx, op: OpId, owner: AccountId) {
+pub(in crate::relay) fn who_am_i(cx: &mut Cx, op: OpId, owner: &AccountId) {
     let acting = cx.shared.devices.of(op);
     let scope = acting.map_or(Scopes::ALL, |acting| acting.scopes);
     let device_id = acting.map(|acting| acting.device.clone());
-    cx.reply(op, response::json(200, &WhoAmI { account: owner.0, scope, device_id }));
+    cx.reply(
+        op,
+        response::json(200, &WhoAmI { account: String::from(owner.name()), scope, device_id }),
+    );
 }

@@ -125,12 +125,16 @@ fn try_token(cx: &mut Cx, op: OpId, request: &IncomingRequest) -> Result<(), Ref
         DEVICE_CODE_GRANT => {
             let approved = poll(cx, form.required("device_code")?, client)?;
             let Approved { owner, device: id, asked: Asked { name, scopes, address } } = approved;
+            if !cx.shared.authority.knows(&owner) {
+                return Err(unknown(cx, client));
+            }
             let add = StoreOp::AddDevice { owner, id, name, scopes, address: address.to_string() };
             ask(cx, op, TokenCall::Tokens { wanted, is_new: true }, add);
         }
         REFRESH_GRANT => {
             let shown = form.required("refresh_token")?;
             let claims = cx.shared.authority.issuer.refresh_claims_of(shown);
+            let claims = claims.filter(|claims| cx.shared.authority.knows(&claims.owner));
             let claims = claims.ok_or_else(|| unknown(cx, client))?;
             let key = idempotency_key(request);
             let invalid = |_| Refusal::new(OAuthErrorType::InvalidRequest, "a bad Idempotency-Key");

@@ -9,7 +9,7 @@ use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 use crate::relay::worker_tokens::WorkerClaims;
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 59] = [
+const ANSWERS: [(&str, u16, u16); 60] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -25,6 +25,7 @@ const ANSWERS: [(&str, u16, u16); 59] = [
     ("POST /v1/oauth/device", 400, 400),
     ("GET /v1/devices", 200, 200),
     ("POST /v1/devices/{id}/revoke", 404, 404),
+    ("POST /api/auth/trusted_devices", 400, 400),
     ("GET /v1/audit", 200, 200),
     ("GET /v1/whoami", 200, 200),
     ("GET /v1/push/key", 200, 200),

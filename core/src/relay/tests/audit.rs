@@ -136,7 +136,7 @@ fn nobody_is_let_in_of_whom_nothing_can_be_written_down() {
 }
 
 /// What people cause, and is written down.
-const LOGGED: [&str; 17] = [
+const LOGGED: [&str; 18] = [
     "AddDevice",
     "AddPush",
     "AnswerCallback",
@@ -154,6 +154,7 @@ const LOGGED: [&str; 17] = [
     "RemovePush",
     "RequestStop",
     "RevokeDevice",
+    "TrustDevice",
 ];
 
 /// What people's programs cause, and is not written down.
@@ -178,11 +179,12 @@ const READS: [&str; 11] = [
 ];
 
 /// What workers and the relay itself cause.
-const NOT_OF_PEOPLE: [&str; 18] = [
+const NOT_OF_PEOPLE: [&str; 19] = [
     "AckInbound",
     "AckWork",
     "Append",
     "AttachLink",
+    "EndAccount",
     "Find",
     "Lapse",
     "LeaseWork",
@@ -268,6 +270,12 @@ fn whatever_a_person_can_cause_is_in_it_or_has_a_reason_not_to_be() {
         let (_, me) = world.get("/v1/whoami", &token);
         let id = me["device_id"].as_str().expect("an id");
         assert_eq!(world.post(&format!("/v1/devices/{id}/revoke"), TOKEN, &Value::Null).0, 200);
+    });
+    let trusted = ["log_in_approved", "logged_in", "device_trusted"];
+    leads_to(world, logged, &trusted, |world| {
+        let token = super::log_in::everything(world);
+        let name = json!({"display_name": "Footbridge on box"});
+        assert_eq!(world.post("/api/auth/trusted_devices", &token, &name).0, 201);
     });
     let reused = ["log_in_approved", "logged_in", "refresh_token_reused"];
     leads_to(world, logged, &reused, super::log_in::reuse);

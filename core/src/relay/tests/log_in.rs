@@ -96,6 +96,19 @@ pub(super) fn everything(world: &mut World) -> String {
     log_in(world, "watch answer drive work").access
 }
 
+/// The same of another person.
+pub(super) fn everything_of(world: &mut World, token: &str) -> (String, String) {
+    let begun = begin(world, "watch answer drive work");
+    assert_eq!(decide(world, &begun, "approve", token), 200);
+    let Tokens { access, refresh } = tokens(poll(world, &begun));
+    (access, refresh)
+}
+
+/// Whether a refresh token is refused.
+pub(super) fn is_refused(world: &mut World, token: &str) -> bool {
+    refresh(world, token, "").0 == 400
+}
+
 pub(super) fn log_out(world: &mut World, token: &str) {
     assert_eq!(send(world, "/v1/oauth/revoke", &[("token", token)]).0, 200);
 }

@@ -14,7 +14,7 @@ use super::http::response;
 use super::http::route::Route;
 use super::http::views;
 use super::pending::{Pending, ViewerCall};
-use super::push;
+use super::{push, trust};
 use crate::base::id::{EnvironmentId, OpId};
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
@@ -113,6 +113,7 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         (ViewerCall::Events, Answer::Page(page)) => views::page(page),
         (ViewerCall::Devices, Answer::Devices(devices)) => views::devices(devices),
         (ViewerCall::Audit, Answer::Audit(page)) => response::json(200, page),
+        (ViewerCall::Trusted, Answer::Granted(grant)) => trust::enrolled(cx, grant),
         (ViewerCall::Revoked, Answer::Done) => response::state("revoked"),
         (ViewerCall::SessionDeleted, Answer::Done) => response::state("deleted"),
         (ViewerCall::Pushes, Answer::Pushes(all)) => push::response(all, true),

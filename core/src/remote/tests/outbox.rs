@@ -204,6 +204,17 @@ fn a_log_in_is_refreshed_and_kept_before_it_is_used_again() {
 }
 
 #[test]
+fn what_is_sent_shows_that_it_comes_from_a_trusted_device() {
+    let mut config = config();
+    config.credential = log_in().on_trusted_device(Some(Secret::from("fbtrusted-x")));
+    let mut world = World::following(config);
+    world.say(r#"{"type":"user","uuid":"u"}"#);
+    let (_, request) = world.request();
+    let shown = request.headers.iter().find(|(name, _)| *name == "x-trusted-device-token");
+    assert_eq!(shown.expect("a header").1.reveal(), "fbtrusted-x");
+}
+
+#[test]
 fn a_403_names_the_scope_that_is_missing_and_how_to_get_it() {
     let mut config = config();
     config.credential = log_in();

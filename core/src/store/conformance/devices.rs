@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use super::ensure;
 use crate::base::id::DeviceId;
-use crate::base::limits::MAX_DEVICES_PER_PERSON;
+use crate::base::limits::{MAX_DEVICES_PER_PERSON, TRUST_AFTER_LOG_IN};
 use crate::base::time::UnixTime;
 use crate::store::{
     AccountId, Answer, Committed, DeviceGrant, RelayRun, RelayTime, StoreError, StoreOp,
@@ -25,6 +25,9 @@ struct Known {
     generation: u64,
     key: Option<String>,
     used: UnixTime,
+    created: UnixTime,
+    /// The number of its enrolment as a trusted one.
+    trust: Option<u64>,
 }
 
 type Model = BTreeMap<DeviceId, Known>;
@@ -88,6 +91,7 @@ fn operation(rng: &mut fastrand::Rng, model: &Model) -> StoreOp {
         }
         16 => StoreOp::CheckDevice { id, epoch: rng.u64(1..3) },
         17 => StoreOp::ListDevices { owner },
+        18 => StoreOp::TrustDevice { owner, id, name: "a trusted one".to_owned() },
         _ => StoreOp::RevokeDevice { owner, id },
     }
 }
@@ -119,7 +123,14 @@ fn observe(
                     let oldest = own.min_by_key(|(_, known)| known.used);
                     expected_gone = oldest.map(|(id, _)| id.clone());
                 }
-                let new = Known { owner: owner.clone(), generation: 1, key: None, used: wall };
+                let new = Known {
+                    owner: owner.clone(),
+                    generation: 1,
+                    key: None,
+                    used: wall,
+                    created: wall,
+                    trust: None,
+                };
                 model.insert(id.clone(), new);
                 is_granted(id, 1)
             }
@@ -140,9 +151,23 @@ fn observe(
                 *answer == Ok(Answer::RefreshReused)
             }
         },
+        StoreOp::TrustDevice { owner, id, .. } => {
+            match model.get_mut(id).filter(|known| known.owner == *owner) {
+                None => *answer == unknown,
+                Some(known) if wall.saturating_since(known.created) >= TRUST_AFTER_LOG_IN => {
+                    *answer == Err(StoreError::TrustTooLate)
+                }
+                Some(known) => {
+                    known.trust = Some(known.trust.unwrap_or_default() + 1);
+                    is_granted(id, known.generation)
+                }
+            }
+        }
         StoreOp::CheckDevice { id, epoch } => {
             let is_there = model.contains_key(id) && *epoch == 1;
-            *answer == if is_there { Ok(Answer::Done) } else { unknown }
+            let checked =
+                Ok(Answer::Checked { trust: model.get(id).and_then(|known| known.trust) });
+            *answer == if is_there { checked } else { unknown }
         }
         StoreOp::ListDevices { owner } => {
             let own = model.iter().filter(|(_, known)| known.owner == *owner).map(|(id, _)| id);

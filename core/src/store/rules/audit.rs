@@ -55,6 +55,10 @@ pub(super) fn note<T: Tables>(
             let action = if is_own { AuditAction::LoggedOut } else { AuditAction::DeviceRevoked };
             add(cx, owner, by, action, Done { device: Some(id), ..Done::default() })
         }
+        StoreOp::TrustDevice { owner, id, .. } => {
+            let device = Some(id);
+            add_all(cx, owner, by, || Done { device, ..Done::default() })
+        }
         StoreOp::RegisterEnvironment { owner, device, .. } => {
             let Answer::Registered { environment, .. } = answer else { return Ok(()) };
             let (device, environment) = (device.as_ref(), Some(&environment.id));

@@ -7,11 +7,12 @@ use alloc::string::String;
 use super::cx::{Answered, Cx};
 use super::{audit, environments, pushes};
 use crate::base::id::DeviceId;
-use crate::base::limits::{DEVICE_IDLE_LIFE, MAX_DEVICES_PER_PERSON};
+use crate::base::limits::{DEVICE_IDLE_LIFE, MAX_DEVICES_PER_PERSON, TRUST_AFTER_LOG_IN};
 use crate::store::committed::{Answer, DeviceGrant, StoreError};
-use crate::store::record::{AccountId, Device};
+use crate::store::record::{AccountId, Device, Trust};
 use crate::store::rows::DeviceRow;
 use crate::store::tables::{TableError, Tables};
+use crate::wire::audit::AuditAction;
 use crate::wire::device::Scopes;
 
 /// A device that was approved.
@@ -38,6 +39,7 @@ pub(super) fn add<T: Tables>(cx: &mut Cx<'_, T>, new: &New<'_>) -> Answered {
         created_at: cx.wall,
         last_used_at: cx.wall,
         address: String::from(new.address),
+        trust: None,
     };
     let row = DeviceRow { device, epoch: FIRST, generation: FIRST, refreshed_by: None };
     let answer = granted(&row);
@@ -99,7 +101,29 @@ pub(super) fn refresh<T: Tables>(
 
 pub(super) fn check<T: Tables>(cx: &mut Cx<'_, T>, id: &DeviceId, epoch: u64) -> Answered {
     let known = cx.tables.device(id)?.filter(|known| known.epoch == epoch);
-    known.map(|_| Answer::Done).ok_or_else(|| StoreError::DeviceUnknown.into())
+    let known = known.ok_or(StoreError::DeviceUnknown)?;
+    Ok(Answer::Checked { trust: known.device.trust.map(|trust| trust.number) })
+}
+
+/// Only soon after it has logged in: whoever finds a log-in later gains no trust by it (D-3).
+pub(super) fn trust<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    id: &DeviceId,
+    name: &str,
+) -> Answered {
+    let known = cx.tables.device(id)?.filter(|known| known.device.owner == *owner);
+    let mut known = known.ok_or(StoreError::DeviceUnknown)?;
+    if cx.wall.saturating_since(known.device.created_at) >= TRUST_AFTER_LOG_IN {
+        return Err(StoreError::TrustTooLate.into());
+    }
+    let number = known.device.trust.map_or(FIRST, |before| before.number.saturating_add(1));
+    known.device.trust = Some(Trust { number, at: cx.wall });
+    known.device.name = String::from(name);
+    cx.done.push(AuditAction::DeviceTrusted);
+    let answer = granted(&known);
+    cx.tables.put_device(known)?;
+    Ok(answer)
 }
 
 pub(super) fn list<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId) -> Answered {
@@ -111,6 +135,12 @@ pub(super) fn revoke<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId, id: &Devi
     let known = known.ok_or(StoreError::DeviceUnknown)?;
     end(cx, &known.device)?;
     Ok(Answer::Done)
+}
+
+/// Ends all devices of an account.
+pub(super) fn end_all<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId) -> Result<(), TableError> {
+    let devices = cx.tables.devices(owner)?;
+    devices.iter().try_for_each(|device| end(cx, device))
 }
 
 /// Ends a device, with what it has registered.

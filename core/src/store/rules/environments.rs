@@ -169,6 +169,20 @@ pub(super) fn remove_of_device<T: Tables>(
     Ok(())
 }
 
+/// Removes all environments of an account.
+pub(super) fn remove_all<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+) -> Result<(), TableError> {
+    for environment in cx.tables.environments(owner)? {
+        if let Some(known) = cx.tables.environment(&environment.id)? {
+            let message = "the account that it belongs to was removed";
+            drop_environment(cx, &known, ResultStatus::Failed, message)?;
+        }
+    }
+    Ok(())
+}
+
 /// Checks whether an environment has been silent for too long. The caller has removed it from the
 /// due index.
 pub(super) fn lapse<T: Tables>(cx: &mut Cx<'_, T>, id: EnvironmentId) -> Result<(), TableError> {

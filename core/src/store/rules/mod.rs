@@ -9,6 +9,7 @@
 //! | --- | --- |
 //! | `environments`, `presence` | which environments exist, and whether they are online |
 //! | `devices` | which log-ins there are, and which refresh token of each is in use |
+//! | `accounts` | what ends with an account |
 //! | `pushes` | which browsers are sent notifications |
 //! | `audit` | who did what, of which a person or a device was the cause |
 //! | `takeover` | what becomes of the previous run of a worker that has restarted |
@@ -28,6 +29,7 @@
 //! | `tidying` | what people name, put away and delete |
 //! | `title` | the title of a session that was created without one |
 
+mod accounts;
 mod activities;
 mod audit;
 mod callbacks;

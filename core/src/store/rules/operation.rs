@@ -4,7 +4,7 @@ use super::conversation::Conversation;
 use super::cx::{Answered, Cx};
 use super::sessions::{NewSession, own};
 use super::{
-    audit, callbacks, code_sessions, devices, environments, healthcheck, links, messages,
+    accounts, audit, callbacks, code_sessions, devices, environments, healthcheck, links, messages,
     permissions, pushes, receipts, sessions, tidying, work, worktrees,
 };
 use crate::store::committed::Answer;
@@ -55,8 +55,10 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
             devices::refresh(cx, id, *generation, key.as_deref(), address)
         }
         StoreOp::CheckDevice { id, epoch } => devices::check(cx, id, *epoch),
+        StoreOp::TrustDevice { owner, id, name } => devices::trust(cx, owner, id, name),
         StoreOp::ListDevices { owner } => devices::list(cx, owner),
         StoreOp::RevokeDevice { owner, id } => devices::revoke(cx, owner, id),
+        StoreOp::EndAccount { owner } => accounts::end(cx, owner),
         StoreOp::AddPush { subscription } => pushes::add(cx, subscription),
         StoreOp::ListPushes { owner } => pushes::list(cx, owner),
         StoreOp::RemovePush { owner, id } => pushes::remove(cx, owner, id),

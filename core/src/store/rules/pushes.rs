@@ -57,6 +57,15 @@ pub(super) fn remove<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId, id: &Push
     Ok(Answer::Done)
 }
 
+/// Forgets all browsers of an account.
+pub(super) fn remove_all<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+) -> Result<(), TableError> {
+    let known = cx.tables.pushes(owner)?;
+    known.iter().try_for_each(|push| cx.tables.delete_push(&push.id))
+}
+
 /// With a device go the browsers that it has named.
 pub(super) fn remove_of_device<T: Tables>(
     cx: &mut Cx<'_, T>,

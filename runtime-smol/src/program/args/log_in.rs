@@ -19,6 +19,8 @@ pub(in crate::program) struct LogIn {
     pub(in crate::program) reach: RelayArgs,
     pub(in crate::program) name: Option<String>,
     pub(in crate::program) scopes: Scopes,
+    /// Whether it becomes a trusted device.
+    pub(in crate::program) is_enrolled: bool,
 }
 
 /// A request about this machine's log-in at a relay.

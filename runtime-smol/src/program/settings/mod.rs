@@ -18,10 +18,10 @@ use std::path::PathBuf;
 use footbridge_cli::agent_line::{AgentLine, ResumeLine};
 use footbridge_cli::exit::Error;
 use footbridge_cli::near::nearest;
-use footbridge_cli::token::TOKEN_VARIABLE;
+use footbridge_cli::token::{TOKEN_VARIABLE, TRUST_VARIABLES};
 use footbridge_cli::value::{
-    Count, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis, Relays, Size, Span,
-    SpawnMode, Transport, Value, Variables,
+    Count, DemandTrust, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis, Relays,
+    Size, Span, SpawnMode, Transport, Value, Variables,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -39,9 +39,10 @@ const DEFAULT_PORT: u16 = 8787;
 /// The prefix of all variables.
 const PREFIX: &str = "FOOTBRIDGE_";
 /// Variables with that prefix that are not settings: credentials, and those set for agents.
-const OTHER_VARIABLES: [&str; 7] = [
+const OTHER_VARIABLES: [&str; 8] = [
     "FOOTBRIDGE_CONFIG",
     TOKEN_VARIABLE,
+    TRUST_VARIABLES[0],
     "FOOTBRIDGE_SESSION_ID",
     "FOOTBRIDGE_SESSION_URL",
     "FOOTBRIDGE_SESSION_TOKEN",
@@ -170,11 +171,13 @@ settings! {
     own_certificate: bool, [Up, Relay], false;
     tls_cert: Option<PathBuf>, [Up, Relay], None;
     tls_key: Option<PathBuf>, [Up, Relay], None;
-    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Devices, Audit, Mirror, Credential], None;
+    data: Option<PathBuf>, [Up, Relay, Backup, SignIn, Devices, Audit, Mirror, Credential, User], None;
     in_memory: bool, [Up, Relay], false;
     max_data: Size, [Up, Relay], Size(STORE_BYTES);
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
     code_sessions: bool, [Up, Relay], false;
+    demand_trusted_device: DemandTrust, [Up, Relay], DemandTrust::Off;
+    no_trusted_device: bool, [LogIn], false;
     relay: Option<BaseUrl>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
     ca_file: Option<PathBuf>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
     token_file: Option<PathBuf>, [Up, Relay, Work, Attach, Backup, SignIn, Devices, Audit, Mirror, Credential], None;
@@ -204,8 +207,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential], Level::Info;
-    log_format: Format, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential], Format::Text;
+    log_level: Level, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Level::Info;
+    log_format: Format, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Format::Text;
 }
 
 /// One setting as given on the command line.

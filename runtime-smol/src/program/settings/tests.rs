@@ -67,6 +67,8 @@ fn every_setting_can_be_given_in_every_way() {
         ("max_data", "\"500M\"", "500M"),
         ("keep_ended", "\"168h\"", "7d"),
         ("code_sessions", "true", "true"),
+        ("demand_trusted_device", "\"answer,drive\"", "answer,drive"),
+        ("no_trusted_device", "true", "true"),
         ("relay", "\"https://b.example\"", "https://b.example"),
         ("ca_file", "\"/ca\"", "/ca"),
         ("token_file", "\"/t\"", "/t"),

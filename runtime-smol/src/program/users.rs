@@ -1,0 +1,230 @@
+//! `footbridge relay user`: the people who use a relay besides whom it runs for.
+//!
+//! Each has a file in the relay's data directory, with their access token in it and nothing else. Its name
+//! is that of their account: the person's, a dot, and digits that nobody else had who was called so. A relay
+//! that runs takes up a change within a second. The file of an account that was removed stays, empty and
+//! under another ending, so that a relay which did not run then ends what belongs to it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use footbridge_cli::args::LogArgs;
+use footbridge_cli::exit::Error;
+use footbridge_cli::token::{make_token, read_token};
+use footbridge_cli::{print, random};
+use footbridge_core::relay::{AccessToken, RelayCommand};
+use smol::Timer;
+
+use super::args::Data;
+use super::data;
+
+/// Their directory, in the relay's data directory.
+const USERS: &str = "users";
+/// How the files of those end who were removed.
+const GONE: &str = "gone";
+/// How soon a relay notices a change.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The longest name of a person, in bytes.
+const MAX_NAME_BYTES: usize = 32;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct User {
+    pub(super) reports: LogArgs,
+    /// The relay's data.
+    pub(super) data: Data,
+    pub(super) change: Change,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    Add(String),
+    Remove(String),
+    List,
+}
+
+impl Change {
+    /// From the words after `user`.
+    pub(super) fn of(words: &[String]) -> Result<Self, Error> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["add", name] => Ok(Self::Add(checked(name)?)),
+            ["remove", name] => Ok(Self::Remove(checked(name)?)),
+            ["list"] => Ok(Self::List),
+            _ => Err(Error::usage(
+                "footbridge relay user takes add NAME, remove NAME or list".to_owned(),
+            )),
+        }
+    }
+}
+
+fn checked(name: &str) -> Result<String, Error> {
+    let is_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let is_name = !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(is_char);
+    match is_name && name != super::relay::PERSON {
+        true => Ok(name.to_owned()),
+        false => Err(Error::usage(format!(
+            "{name:?} cannot be a person's name here: use a-z, 0-9, - and _, up to {MAX_NAME_BYTES} of them, and not {:?}, which is whom the relay runs for",
+            super::relay::PERSON
+        ))),
+    }
+}
+
+/// The people who may use a relay besides whom it runs for, and the accounts that are over.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Accounts {
+    /// The names of the files.
+    people: Vec<String>,
+    gone: Vec<String>,
+}
+
+impl Accounts {
+    /// Those in a relay's data directory.
+    fn of(directory: &Path) -> Result<Self, Error> {
+        let users = directory.join(USERS);
+        let entries = match std::fs::read_dir(&users) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Ok(Self::default());
+            }
+            Err(error) => {
+                return Err(Error::disk(format_args!("cannot read {}", users.display()), &error));
+            }
+        };
+        let mut accounts = Self::default();
+        for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
+            let (rest, end) = name.rsplit_once('.').unwrap_or((&name, ""));
+            match end {
+                GONE => accounts.gone.push(rest.to_owned()),
+                // One that is being written.
+                "new" | "" => {}
+                _ => accounts.people.push(name),
+            }
+        }
+        accounts.people.sort_unstable();
+        accounts.gone.sort_unstable();
+        Ok(accounts)
+    }
+
+    fn find(&self, name: &str) -> Option<&String> {
+        self.people.iter().find(|account| person(account) == name)
+    }
+}
+
+fn person(account: &str) -> &str {
+    account.split_once('.').map_or(account, |(name, _)| name)
+}
+
+fn file(directory: &Path, account: &str) -> PathBuf {
+    directory.join(USERS).join(account)
+}
+
+/// The access tokens of the people who may use it, besides whom it runs for.
+pub(super) fn tokens(directory: Option<&Path>) -> Result<Vec<AccessToken>, Error> {
+    let Some(directory) = directory else { return Ok(Vec::new()) };
+    let accounts = Accounts::of(directory)?;
+    let token = |person: String| match read_token(&file(directory, &person)) {
+        Ok(token) => token.map(|token| Ok(AccessToken { person, token })),
+        Err(error) => Some(Err(error)),
+    };
+    accounts.people.into_iter().filter_map(token).collect()
+}
+
+/// Tells a relay who may use it whenever that changes, and first who no longer may.
+pub(super) async fn watch<T>(
+    directory: Option<PathBuf>,
+    owner: AccessToken,
+    tell: impl Fn(RelayCommand),
+) -> T {
+    let Some(directory) = directory else { return std::future::pending().await };
+    let mut known = None;
+    loop {
+        let accounts = Accounts::of(&directory).ok();
+        if accounts.is_some() && accounts != known {
+            // A file that cannot be read, or is only now written, is looked at again.
+            if let (Some(Accounts { gone, .. }), Ok(others)) = (&accounts, tokens(Some(&directory)))
+            {
+                let people = [vec![owner.clone()], others].concat();
+                tell(RelayCommand::SetPeople { people, gone: gone.clone() });
+                known = accounts;
+            }
+        }
+        Timer::after(LOOK_AGAIN_AFTER).await;
+    }
+}
+
+pub(super) fn run(ask: &User) -> Result<(), Error> {
+    let (directory, _) = data::places(&ask.data, &ask.reports)?;
+    let directory = directory.ok_or_else(|| {
+        Error::usage("a relay with --in-memory has one user: give it a data directory".to_owned())
+    })?;
+    let accounts = Accounts::of(&directory)?;
+    match &ask.change {
+        Change::List => {
+            let own = [super::relay::PERSON].into_iter();
+            let names = own.chain(accounts.people.iter().map(|account| person(account)));
+            print(&names.map(|name| format!("{name}\n")).collect::<String>())
+        }
+        Change::Add(name) => {
+            if accounts.find(name).is_some() {
+                return Err(Error::usage(format!(
+                    "there is already a {name}: choose another name"
+                )));
+            }
+            let mut digits = [0; 8];
+            random(&mut digits)?;
+            let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+            let path = file(&directory, &format!("{name}.{digits}"));
+            make_token(&path)?;
+            let path = std::path::absolute(&path).unwrap_or(path);
+            let path = path.display();
+            print(&format!(
+                "{name} may use this relay. Their access token is in {path}: hand it to them and to nobody else, or sign them in with\n  footbridge sign-in --token-file {path}\n"
+            ))
+        }
+        Change::Remove(name) => {
+            let account = accounts.find(name).ok_or_else(|| {
+                Error::usage(format!("there is no {name}: see footbridge relay user list"))
+            })?;
+            let path = file(&directory, account);
+            let failed = |error: std::io::Error| {
+                Error::disk(format_args!("cannot remove {}", path.display()), &error)
+            };
+            // What says that it is over comes first: nothing is forgotten if this ends in between.
+            std::fs::File::create(file(&directory, &format!("{account}.{GONE}")))
+                .map_err(failed)?;
+            std::fs::remove_file(&path).map_err(failed)?;
+            print(&format!(
+                "{name} may not use this relay any more: their log-ins, browsers and workers end now, or when it starts.\n"
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_never_an_account_that_was_there_before() {
+        let home = tempfile::tempdir().expect("a directory");
+        let data = Data::In(home.path().to_owned());
+        let ask = |change| run(&User { reports: LogArgs::default(), data: data.clone(), change });
+        let add = || ask(Change::Add("eva".to_owned()));
+        add().expect("added");
+        add().expect_err("there is one");
+        let first = tokens(Some(home.path())).expect("read");
+        assert_eq!(first.len(), 1);
+        ask(Change::Remove("eva".to_owned())).expect("removed");
+        ask(Change::Remove("eva".to_owned())).expect_err("there is none");
+        add().expect("added");
+        let second = tokens(Some(home.path())).expect("read");
+        assert_ne!((&first[0].person, &first[0].token), (&second[0].person, &second[0].token));
+        let accounts = Accounts::of(home.path()).expect("read");
+        assert_eq!(accounts.gone, [first[0].person.clone()]);
+        for bad in ["", "owner", "Eva", "a.b", "../x", "a/b"] {
+            Change::of(&["add".to_owned(), bad.to_owned()]).expect_err(bad);
+        }
+    }
+}
