@@ -372,7 +372,7 @@ pub(super) fn on_answer(
         Pending::OpenStream { op, opening } => parts.links.on_stream(cx, op, opening, answer),
         Pending::Code { op, call, run } => match answer {
             Ok(answer) => code_sessions::answered(&mut parts.links, cx, op, call, answer),
-            Err(error) => cx.refuse(op, &code_sessions::refusal(error, run.as_deref())),
+            Err(error) => cx.refuse(op, &links::refusal::refusal(error, run.as_deref())),
         },
         Pending::Subscribe { op, subscribing } => {
             parts.viewers.on_subscribed(cx, op, subscribing, &answer);

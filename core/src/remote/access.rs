@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 
 use fastrand::Rng;
 
-use super::cx::{Engine, Purpose, Timer};
+use super::cx::{self, Engine, Purpose, Timer};
 use super::notice::RemoteNotice;
 use crate::auth::{Credential, MAX_TOKEN_FILE_BYTES, RefreshLock};
 use crate::base::secret::Secret;
@@ -69,6 +69,14 @@ pub(super) enum Renewed {
     /// What waits may be sent.
     Ready,
     Failed(MachineError),
+}
+
+impl<N> cx::Cx<'_, N> {
+    /// What access works on.
+    pub(super) const fn at_access(&mut self) -> Cx<'_, N> {
+        let relay = &self.config.relay;
+        Cx { engine: self.engine, rng: self.rng, relay, told: self.told }
+    }
 }
 
 impl Access {

@@ -5,7 +5,6 @@ use core::time::Duration;
 
 use fastrand::Rng;
 
-use super::access;
 use super::config::RemoteConfig;
 use super::notice::RemoteNotice;
 use crate::base::secret::Secret;
@@ -104,11 +103,6 @@ impl<N> Cx<'_, N> {
     pub(super) fn key<'k>(&'k self, token: &'k Secret) -> SessionKey<'k> {
         let RemoteConfig { relay, session, organization, .. } = self.config;
         SessionKey { relay, session, token, organization: organization.as_deref() }
-    }
-
-    pub(super) const fn at_access(&mut self) -> access::Cx<'_, N> {
-        let relay = &self.config.relay;
-        access::Cx { engine: self.engine, rng: self.rng, relay, told: self.told }
     }
 
     pub(super) const fn at_gate(&mut self) -> gate::Cx<'_, Purpose, N> {

@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use crate::base::secret::Secret;
 use crate::wire::url::BaseUrl;
 use crate::wire::work_secret::WorkSecret;
-use crate::worker::continuity::is_conversation_id;
+use crate::worker::conversation_id::is_conversation_id;
 
 /// Variables that say how to show text, and nothing else.
 const VARIABLES: [&str; 5] = ["LANG", "LC_*", "TZ", "NO_COLOR", "COLORTERM"];

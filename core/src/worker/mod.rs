@@ -29,6 +29,7 @@ mod allowance;
 mod check;
 mod config;
 mod continuity;
+mod conversation_id;
 mod cx;
 mod dispatch;
 mod git;

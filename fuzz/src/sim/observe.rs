@@ -151,12 +151,6 @@ fn redispatched_session(label: &str) -> Option<&str> {
     Some(session)
 }
 
-/// The access token of a request.
-pub(crate) fn bearer(headers: &[(String, String)]) -> Option<&str> {
-    let (_, value) = headers.iter().find(|(name, _)| name == "authorization")?;
-    value.strip_prefix("Bearer ")
-}
-
 /// Records what an action of the relay says about its sessions.
 pub(crate) fn relay_action(cx: &mut Cx, id: PartyId, action: &Action) {
     if id != RELAY {

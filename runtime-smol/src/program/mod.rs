@@ -29,6 +29,7 @@ mod reference;
 mod relay;
 mod relay_log;
 mod relay_status;
+mod runtime_directory;
 mod service;
 mod settings;
 mod sign_in;

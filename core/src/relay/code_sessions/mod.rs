@@ -30,7 +30,7 @@ use crate::base::limits::{
     LINK_WINDOW_LINES_TO_RELAY, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_PATH_BYTES,
 };
 use crate::contract::event::IncomingRequest;
-use crate::store::{AccountId, Answer, Line, Origin, StoreError, StoreOp};
+use crate::store::{AccountId, Answer, Line, Origin, StoreOp};
 use crate::wire::code_session::{
     Batch, BatchItem, BatchStored, Bridge, BridgeRequest, CodeSessionCreated, CreateCodeSession,
     NewSession, WorkerPulse, WorkerState, WorkerUpdate,
@@ -266,17 +266,6 @@ fn is_own_epoch(given: u64, claims: &WorkerClaims) -> Result<(), ApiError> {
 
 fn ask(cx: &mut Cx, op: OpId, call: CodeCall, run: Option<String>, store_op: StoreOp) {
     cx.store(Pending::Code { op, call, run }, store_op);
-}
-
-/// How a refusal of the store is put in version 2, to a worker with this run of an agent.
-pub(in crate::relay) fn refusal(error: StoreError, run: Option<&str>) -> ApiError {
-    match error {
-        StoreError::LinkReplaced { run: newer } if run.is_some() && newer.as_deref() == run => {
-            ApiError::repeated()
-        }
-        StoreError::LinkReplaced { .. } => ApiError::superseded(),
-        error => error.into(),
-    }
 }
 
 /// The store has carried out a call.

@@ -14,6 +14,7 @@
 mod events;
 mod from_agent;
 mod link;
+pub(in crate::relay) mod refusal;
 mod to_agent;
 
 use alloc::collections::BTreeMap;
@@ -130,7 +131,7 @@ impl Links {
             }
             Ok(_) => return cx.refuse(op, &ApiError::unavailable()),
             Err(error) => {
-                let refusal = crate::relay::code_sessions::refusal(error, opening.run.as_deref());
+                let refusal = refusal::refusal(error, opening.run.as_deref());
                 return cx.refuse(op, &refusal);
             }
         };

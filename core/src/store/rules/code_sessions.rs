@@ -7,11 +7,12 @@
 
 use alloc::boxed::Box;
 
+use super::conversation::own;
 use super::cx::{Answered, Cx};
 use super::environments::{self, Registering};
 use super::links;
 use super::presence::mark_seen;
-use super::sessions::{end_session, made_before, new_conversation, own};
+use super::sessions::{end_session, made_before, new_conversation};
 use super::{callbacks, working};
 use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::store::committed::{Answer, StoreError};

@@ -6,12 +6,13 @@ use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
-use super::cx::Cx;
+use super::cx::{Cx, Halt};
 use super::retention::make_room;
 use crate::base::id::SessionId;
 use crate::base::limits::{EVENT_OVERHEAD_BYTES, LOG_TRIM_DIVISOR, MAX_RECENT_UUIDS};
 use crate::base::text::Text;
-use crate::store::record::{Entry, Origin, Receipts};
+use crate::store::committed::StoreError;
+use crate::store::record::{AccountId, Entry, Origin, Receipts};
 use crate::store::rows::{InboundKind, InboundRow, LogRow, MessageRow, SessionRow};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::log_message::LogMessage;
@@ -21,6 +22,16 @@ use crate::wire::session::SessionState;
 const SIZES_PAGE: usize = 512;
 /// After how many messages the forgotten ones are deleted.
 const FORGET_EVERY: u64 = 256;
+
+/// A session, if it belongs to this account.
+pub(super) fn own<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    id: &SessionId,
+) -> Result<SessionRow, Halt> {
+    let found = cx.tables.session(id)?.filter(|found| found.session.owner == *owner);
+    Ok(found.ok_or(StoreError::SessionUnknown)?)
+}
 
 /// A session whose row is loaded. [`Self::save`] writes all changes at once.
 pub(super) struct Conversation {

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use super::cx::{Answered, Cx, Halt};
 use super::presence::{next_due, owned, schedule_check, touch};
 use super::queue::forget_work;
+use super::removal;
 use super::result::ended;
 use super::sessions::end_session_as;
 use super::takeover::{self, Run};
@@ -221,18 +222,5 @@ fn drop_environment<T: Tables>(
         worktrees::worker_gone(cx, &item, message)?;
         forget_work(cx, &item)?;
     }
-    forget(cx, known)
-}
-
-/// Removes an environment that has neither sessions nor items.
-pub(super) fn forget<T: Tables>(
-    cx: &mut Cx<'_, T>,
-    known: &EnvironmentRow,
-) -> Result<(), TableError> {
-    let Environment { id, owner, .. } = &known.environment;
-    cx.tables.delete_due(&DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;
-    cx.tables.delete_environment(id)?;
-    cx.changes.environments.retain(|environment| environment.id != *id);
-    cx.changes.environments_gone.push((owner.clone(), id.clone()));
-    Ok(())
+    removal::forget(cx, known)
 }

@@ -48,6 +48,7 @@ mod pushes;
 mod questions;
 mod queue;
 mod receipts;
+mod removal;
 mod requests;
 mod result;
 mod retention;

@@ -1,8 +1,9 @@
 //! Which rule decides which operation.
 
 use super::conversation::Conversation;
+use super::conversation::own;
 use super::cx::{Answered, Cx};
-use super::sessions::{NewSession, own};
+use super::sessions::NewSession;
 use super::{
     accounts, audit, callbacks, code_sessions, devices, environments, healthcheck, links, messages,
     permissions, pushes, receipts, sessions, tidying, work, worktrees,

@@ -2,8 +2,8 @@
 
 use alloc::boxed::Box;
 
+use super::conversation::own;
 use super::cx::{Answered, Cx};
-use super::sessions::own;
 use crate::base::id::{DeviceId, PushId, SessionId};
 use crate::base::limits::{MAX_PUSH_SUBSCRIPTIONS, MAX_REQUEST_HEAD_BYTES};
 use crate::store::committed::{Answer, StoreError};

@@ -4,12 +4,12 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, own};
 use super::cx::{Answered, Cx, Halt};
 use super::presence::owned;
 use super::queue::{End, enqueue_in, new_item, stop_items};
 use super::result::ended;
-use super::{environments, questions, receipts, requests, retention};
+use super::{questions, receipts, removal, requests, retention};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Callbacks, Receipts, Session};
@@ -139,16 +139,6 @@ pub(super) fn new_conversation<T>(
     })
 }
 
-/// A session, if it belongs to this account.
-pub(super) fn own<T: Tables>(
-    cx: &mut Cx<'_, T>,
-    owner: &AccountId,
-    id: &SessionId,
-) -> Result<SessionRow, Halt> {
-    let found = cx.tables.session(id)?.filter(|found| found.session.owner == *owner);
-    Ok(found.ok_or(StoreError::SessionUnknown)?)
-}
-
 pub(super) fn get<T: Tables>(cx: &mut Cx<'_, T>, owner: &AccountId, id: &SessionId) -> Answered {
     Ok(Answer::Session(Box::new(own(cx, owner, id)?.session)))
 }
@@ -226,7 +216,7 @@ pub(super) fn end_session_as<T: Tables>(
         debug_assert!(*active > 0, "a session ended where none was live");
         *active = active.saturating_sub(1);
         if known.made_for.as_ref() == Some(id) {
-            environments::forget(cx, &known)?;
+            removal::forget(cx, &known)?;
         } else {
             cx.changes.environment(&known.environment);
             cx.tables.put_environment(known)?;

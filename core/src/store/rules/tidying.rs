@@ -3,9 +3,9 @@
 use alloc::boxed::Box;
 use alloc::string::String;
 
+use super::conversation::own;
 use super::cx::{Answered, Cx};
 use super::retention;
-use super::sessions::own;
 use crate::base::id::SessionId;
 use crate::store::committed::{Answer, StoreError};
 use crate::store::record::AccountId;

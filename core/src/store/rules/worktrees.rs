@@ -10,10 +10,10 @@ use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 
 use super::conversation::Conversation;
+use super::conversation::own;
 use super::cx::{Answered, Cx};
 use super::presence::{mark_seen, owned};
 use super::queue::{End, dequeue_from, enqueue_in, forget_work, new_item};
-use super::sessions::own;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Origin};

@@ -21,9 +21,9 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 
+pub(super) use self::state::conversation_of;
 pub use self::state::{Identity, Places};
 use self::state::{KeptSession, State};
-pub(super) use self::state::{conversation_of, is_conversation_id};
 use super::config::WorkerConfig;
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::Environment;

@@ -7,9 +7,10 @@ use alloc::string::String;
 use serde::{Deserialize, Serialize};
 
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::base::limits::{MAX_CONVERSATION_ID_BYTES, MAX_ID_BYTES};
+use crate::base::limits::MAX_ID_BYTES;
 use crate::base::text::Text;
 use crate::worker::config::SpawnMode;
+use crate::worker::conversation_id::is_conversation_id;
 
 /// What a worker knows about itself over all its runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,15 +101,6 @@ pub(in crate::worker) fn conversation_of(line: &Text) -> Option<String> {
     }
     let Init { session_id } = serde_json::from_str(line.as_str()).ok()?;
     is_conversation_id(&session_id).then(|| session_id.into_owned())
-}
-
-/// Whether it can be what an agent calls a conversation.
-pub(in crate::worker) fn is_conversation_id(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !text.is_empty()
-        && text.len() <= MAX_CONVERSATION_ID_BYTES
-        && text.bytes().all(is_allowed)
-        && text.as_bytes().first().is_some_and(u8::is_ascii_alphanumeric)
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use footbridge_core::contract::event::IncomingRequest;
 use crate::ids::{Address, End, HostId, PartyId};
 use crate::nodes::knock::Manners;
 use crate::sim::clock::Time;
-use crate::sim::observe::bearer;
+use crate::sim::network::credential::bearer;
 
 /// Bytes that a connection accepts before its sender has to wait.
 pub(crate) const CREDIT: usize = 64 << 10;

@@ -19,6 +19,7 @@ use crate::sim::event::{Arrival, SimEvent};
 use crate::sim::network::Network;
 use crate::sim::network::body::stream_answer;
 use crate::sim::network::conn::{Conn, ConnKind};
+use crate::sim::network::credential::bearer;
 use crate::sim::observe;
 
 /// Connections that may wait for a server that accepts none.
@@ -83,7 +84,7 @@ impl Network {
             let mono = cx.hosts[host].clock.now(cx.at).mono.since_origin();
             cx.parties[from.party].activities.insert(from.op, what);
             cx.fact(Fact::IncomingRequest { party: from.party, what, mono });
-            if let (Some(token), "register") = (observe::bearer(&asked.headers), what) {
+            if let (Some(token), "register") = (bearer(&asked.headers), what) {
                 cx.fact(Fact::Presented { party: from.party, token: token.to_owned() });
             }
         }

@@ -3,6 +3,7 @@
 
 mod body;
 pub(crate) mod conn;
+mod credential;
 mod door;
 pub(crate) mod exchange;
 pub(crate) mod portal;

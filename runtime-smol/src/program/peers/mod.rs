@@ -17,7 +17,7 @@ use footbridge_core::peer::deliver::Handle;
 use footbridge_core::peer::registry::{Entry, Peer, Record, peers};
 use footbridge_core::worker::WorkerNotice;
 
-use super::direct::runtime_directory;
+use super::runtime_directory::runtime_directory;
 
 /// The variable by which an agent, and what it starts, knows its session.
 const SESSION_VARIABLE: &str = "FOOTBRIDGE_SESSION_ID";

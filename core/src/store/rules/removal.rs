@@ -1,0 +1,19 @@
+//! What goes once nothing needs it any more.
+
+use super::cx::Cx;
+use crate::store::record::Environment;
+use crate::store::rows::{Due, DueRow, EnvironmentRow};
+use crate::store::tables::{TableError, Tables};
+
+/// Removes an environment that has neither sessions nor items.
+pub(super) fn forget<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    known: &EnvironmentRow,
+) -> Result<(), TableError> {
+    let Environment { id, owner, .. } = &known.environment;
+    cx.tables.delete_due(&DueRow { at: known.watched_at, what: Due::Environment(id.clone()) })?;
+    cx.tables.delete_environment(id)?;
+    cx.changes.environments.retain(|environment| environment.id != *id);
+    cx.changes.environments_gone.push((owner.clone(), id.clone()));
+    Ok(())
+}
