@@ -218,6 +218,15 @@ fn axe_finds_nothing_in_any_state_on_any_screen() {
     page.go(&format!("{}/#/", program.url()));
     page.see(&hook("needs-you"));
     seen.of(&mut page, "overview");
+    // What was said in any session is found, and leads there.
+    page.fill(&hook("search-all"), "NOBODY notices");
+    page.press("Enter");
+    page.see(".search-all .hits a");
+    seen.of(&mut page, "search all");
+    page.click(".search-all .hits a");
+    page.see_text(".sought", "nobody notices");
+    page.go(&format!("{}/#/", program.url()));
+    page.see(&hook("needs-you"));
     page.click(&hook("notifications"));
     page.see("dialog[open]");
     seen.of(&mut page, "notifications");
