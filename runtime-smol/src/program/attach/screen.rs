@@ -18,7 +18,7 @@ use smol::future::FutureExt as _;
 use smol::stream::StreamExt as _;
 
 use super::{Place, choose};
-use crate::program::terminal::{Colours, Keys, Model, OLDER, Painter, Tty, Wish};
+use crate::program::terminal::{Colours, Keys, Model, OLDER, Painter, Tty, Wish, write_frame};
 use crate::program::work;
 
 /// No more frames than one in this time.
@@ -283,10 +283,7 @@ fn display() -> (Sender<Vec<u8>>, Receiver<()>) {
     let (done, written) = async_channel::bounded(1);
     std::thread::spawn(move || {
         while let Ok(frame) = frames.recv_blocking() {
-            let mut stdout = io::stdout().lock();
-            let is_written = stdout.write_all(&frame).and_then(|()| stdout.flush()).is_ok();
-            drop(stdout);
-            if !is_written || done.send_blocking(()).is_err() {
+            if write_frame(&frame).is_err() || done.send_blocking(()).is_err() {
                 return;
             }
         }

@@ -55,4 +55,4 @@ pub(in crate::program) use keys::Keys;
 pub(in crate::program) use limits::OLDER;
 pub(in crate::program) use model::{Model, Wish};
 pub(in crate::program) use paint::{Colours, Painter};
-pub(in crate::program) use tty::Tty;
+pub(in crate::program) use tty::{Tty, write_frame};

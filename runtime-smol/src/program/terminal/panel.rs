@@ -20,6 +20,8 @@ pub(super) struct Panel {
     answering: Vec<Question>,
     /// Lines that there was room for.
     room: usize,
+    /// Whether there were more.
+    is_long: bool,
 }
 
 /// What a key has done.
@@ -143,24 +145,44 @@ impl Panel {
             lines.push(Line { spans: vec![words] });
         }
         lines.truncate(height.max(1));
-        self.room = room;
+        (self.room, self.is_long) = (room, hidden > 0);
         Shown { lines, cursor: cursor.filter(|_| is_focused) }
     }
 
     /// A key while it has the focus.
     pub(super) fn key(&mut self, now: Duration, key: &Key) -> Pressed {
-        let (room, count) = (self.room.max(2) - 1, self.questions.len());
+        let (room, count, is_long) = (self.room.max(2) - 1, self.questions.len(), self.is_long);
         let Some(question) = self.questions.get_mut(self.at) else { return Pressed::Untaken };
         if !question.is_typing() {
             match key {
-                Key::PageDown | Key::WheelDown | Key::Char(' ') | Key::ScrollDown
-                    if !question.is_seen || matches!(key, Key::PageDown | Key::ScrollDown) =>
-                {
-                    let lines = if *key == Key::WheelDown { 3 } else { room };
-                    question.scrolled = question.scrolled.saturating_add(lines);
+                Key::Char(' ') if is_long && !question.is_seen => {
+                    question.scrolled = question.scrolled.saturating_add(room);
                     return Pressed::Taken;
                 }
-                Key::PageUp | Key::ScrollUp => {
+                // The transcript's, where all of the question is in view.
+                Key::PageDown
+                | Key::PageUp
+                | Key::ScrollDown
+                | Key::ScrollUp
+                | Key::End
+                | Key::Home
+                    if !is_long =>
+                {
+                    return Pressed::Untaken;
+                }
+                Key::PageDown => {
+                    question.scrolled = question.scrolled.saturating_add(room);
+                    return Pressed::Taken;
+                }
+                Key::ScrollDown => {
+                    question.scrolled = question.scrolled.saturating_add(1);
+                    return Pressed::Taken;
+                }
+                Key::ScrollUp => {
+                    question.scrolled = question.scrolled.saturating_sub(1);
+                    return Pressed::Taken;
+                }
+                Key::PageUp => {
                     question.scrolled = question.scrolled.saturating_sub(room);
                     return Pressed::Taken;
                 }

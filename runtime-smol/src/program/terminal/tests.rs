@@ -314,6 +314,22 @@ fn what_does_not_fit_is_seen_to_its_end_before_it_is_allowed() {
 }
 
 #[test]
+fn the_transcript_can_be_read_while_a_question_waits() {
+    let mut world = World::new(40, 16);
+    for number in 0..30 {
+        world.agent(&text(&format!("line {number}")));
+    }
+    world.asks("P", "Bash", &json!({"command": "ls"}), &json!([]));
+    assert!(world.text().contains("line 29"));
+    for key in [Key::PageUp, Key::WheelUp] {
+        world.key(&key);
+    }
+    assert!(!world.text().contains("line 29") && world.text().contains("$ ls"), "{}", world.text());
+    world.key(&Key::Char('n'));
+    assert_eq!(world.answer().behavior, Behavior::Deny);
+}
+
+#[test]
 fn a_key_that_was_meant_for_something_else_answers_nothing() {
     let mut world = World::new(40, 20);
     world.types("my ");

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::AsFd;
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::{Mutex, Once, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -20,6 +20,8 @@ const LEAVE: &str = "\x1b[0m\x1b[?2004l\x1b[?7h\x1b[?25h\x1b[?1049l";
 const MOUSE: &str = "\x1b[?1000h\x1b[?1006h";
 const NO_MOUSE: &str = "\x1b[?1006l\x1b[?1000l";
 
+/// Held while a frame is written.
+static WRITING: Mutex<()> = Mutex::new(());
 /// How the terminal was found, while it is not so.
 static FOUND: Mutex<Option<Termios>> = Mutex::new(None);
 static HOOK: Once = Once::new();
@@ -101,10 +103,35 @@ fn write(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// Writes a frame, unless the terminal has been given back.
+pub(in crate::program) fn write_frame(frame: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+    let _writing = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
+    if FOUND.lock().unwrap_or_else(PoisonError::into_inner).is_none() {
+        return Ok(());
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(frame)?;
+    stdout.flush()
+}
+
+/// Waits until no frame is being written, or a while at most.
+fn wait_until_written() {
+    const PAUSE: Duration = Duration::from_millis(10);
+    for _ in 0..LEAVE_WITHIN.as_millis() / PAUSE.as_millis() {
+        if !matches!(WRITING.try_lock(), Err(TryLockError::WouldBlock)) {
+            return;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
 /// Gives the terminal back as it was found, once.
 fn give_back() {
     let found = FOUND.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(found) = found else { return };
+    // What is written of a frame after this would be on the screen that was there before.
+    wait_until_written();
     // Its mode first: that needs nobody who reads.
     let _ = tcsetattr(io::stdin().as_fd(), OptionalActions::Now, &found);
     let stdout = rustix::stdio::stdout();
