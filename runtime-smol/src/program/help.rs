@@ -739,8 +739,8 @@ const ATTACH_OPTIONS: &str = "      --new                  Make a new session, a
       --environment ID       Where to make it [default: the only one that is
                              online]
       --title TEXT           What to call it
-      --viewer-only          A window beside others: Ctrl-C leaves, and nothing here
-                             interrupts or stops the agent
+      --viewer-only          A window beside others: Ctrl-C leaves, and nothing
+                             here interrupts or stops the agent
       --plain                Append lines and draw nothing: for screen readers,
                              and for terminals that cannot do more
       --after N              Show only what came after the event N

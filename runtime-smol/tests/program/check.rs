@@ -234,7 +234,7 @@ fn people_get_a_line_for_each_check() {
     let output = command.output().expect("it runs");
     let stdout = String::from_utf8(output.stdout).expect("text");
     assert_eq!(output.status.code(), Some(0), "{stdout}");
-    assert_eq!(stdout.lines().count(), 10, "{stdout}");
+    assert_eq!(stdout.lines().count(), 11, "{stdout}");
     assert!(stdout.lines().all(|line| line.starts_with("ok ")), "{stdout}");
 }
 
