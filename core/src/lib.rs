@@ -21,6 +21,8 @@
 //! | [`worker::Worker`] | registers an environment, takes work, runs sessions |
 //! | [`worker::Check`] | tries everything a worker would need, and registers nothing |
 //! | [`relay::Relay`] | the server in the middle; [its HTTP interface](relay) |
+//! | [`bridge::Bridge`] | a program that exposes its own session to viewers |
+//! | [`chat::Chat`] | one agent in a conversation with a terminal and with viewers |
 //! | [`direct::Serve`], [`direct::Connect`] | one session without a relay |
 //! | [`peer::deliver::Deliver`] | sends a message to another session on this machine |
 //! | [`mirror::Mirror`] | keeps a copy of a session's log in a file |
@@ -103,6 +105,8 @@ extern crate alloc;
 pub mod agents;
 pub mod auth;
 pub mod base;
+pub mod bridge;
+pub mod chat;
 pub mod client;
 pub mod contract;
 pub mod direct;

@@ -621,3 +621,12 @@ pub const MAX_PEER_RECORD_BYTES: usize = 1 << 20;
 pub const PEER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Messages of other sessions that are taken at once.
 pub const PEER_ACCEPTS: usize = 4;
+
+/// Bytes of what an embedded bridge's host has published that are kept, so that a session that the
+/// relay has lost is followed by one with the same content (I-2). What is older is left out.
+pub const BRIDGE_HISTORY_BYTES: usize = 4 << 20;
+/// Bytes of what waits behind an embedded bridge's flush gate (M-5) at which its host is asked to
+/// pause.
+pub const BRIDGE_WAITING_BYTES: usize = 8 << 20;
+/// The same, of what a host publishes although it was asked to pause: no more is taken.
+pub const BRIDGE_MOST_WAITING_BYTES: usize = 64 << 20;

@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::allowance::Allowance;
+use super::own_session::OwnSessionConfig;
 use crate::auth::Credential;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::limits::{
@@ -69,6 +70,9 @@ pub struct WorkerConfig {
     pub take_up: Option<EnvironmentId>,
     /// Whether to keep a pointer file in the directory while sessions run (K-1).
     pub keeps_pointer: bool,
+    /// If set, it makes one session in its environment, or takes up the one of its last run, and runs
+    /// no other (B-1). Its credential has to be one that may create sessions.
+    pub own_session: Option<OwnSessionConfig>,
     /// Seeds the jitter, and names claims and runs.
     pub seed: u64,
 }
@@ -157,6 +161,7 @@ impl WorkerConfig {
             state_directory: None,
             take_up: None,
             keeps_pointer: false,
+            own_session: None,
             seed,
         }
     }

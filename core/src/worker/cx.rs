@@ -29,6 +29,8 @@ pub(super) enum Purpose {
     Register,
     /// Nobody else refreshes its log-in.
     LockToken,
+    /// The session of an embedded bridge.
+    CreateSession,
     Token,
     /// The next tokens of its log-in.
     RefreshToken,
@@ -57,6 +59,7 @@ impl Purpose {
     pub(super) const fn is_answered_by_relay(&self) -> bool {
         match self {
             Self::Register
+            | Self::CreateSession
             | Self::RefreshToken
             | Self::Poll
             | Self::Ack(_)
@@ -107,6 +110,7 @@ pub(super) enum Timer {
     /// The state file is tried again.
     StateFile,
     Register,
+    CreateSession,
     /// Its log-in may be due to be refreshed.
     RefreshToken,
     Poll,

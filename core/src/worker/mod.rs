@@ -15,6 +15,7 @@
 //! | `register` | the registration, and its secret |
 //! | `poll`, `hold`, `dispatch` | the one poll, and for how long; items that are not acknowledged yet |
 //! | `sessions`, `session`, `process`, `heartbeat` | running sessions: agent, link, lease |
+//! | `own_session` | the one session of an embedded bridge |
 //! | `worktree` | git's jobs, one at a time |
 //! | `result`, `spool` | results that the relay does not have yet, and their files |
 //! | `shutdown`, `removal` | shutting down, and what that waits for |
@@ -39,6 +40,7 @@ mod inherited;
 mod lease;
 mod notice;
 mod offers;
+mod own_session;
 mod pointer_search;
 mod poll;
 mod register;
@@ -59,9 +61,12 @@ pub use check::{Check, CheckConfig, Checked, Finding};
 pub use config::{AgentProgram, AgentResume, SpawnMode, TransportChoice, WorkerConfig};
 pub use continuity::{Identity, Places};
 pub use notice::{WorkerCommand, WorkerNotice};
+pub use own_session::OwnSessionConfig;
 pub use pointer_search::{LeftSession, LeftWorker, PointerSearch, PointerSearchConfig};
 
 use self::router::Router;
+use self::session::Session;
+use crate::base::id::SessionId;
 use crate::engine::runner::{Cx, Runner, delegate_machine};
 
 /// The worker machine (W-1 to W-11).
@@ -81,6 +86,11 @@ impl Worker {
     /// How many sessions it is running.
     pub fn sessions(&self) -> usize {
         self.runner.role().parts().sessions.len()
+    }
+
+    /// How many lines and reports of a session were passed on, and how many of those the relay has.
+    pub(crate) fn lines_of(&self, session: &SessionId) -> Option<(u64, u64)> {
+        self.runner.role().parts().sessions.get(session).map(Session::lines)
     }
 }
 

@@ -35,6 +35,13 @@ pub enum WorkerNotice {
         /// How many sessions of an earlier run continue.
         continuing: usize,
     },
+    /// The one session of this worker, once it is known (B-1). It may be another one than before (I-2).
+    OwnSession {
+        /// Its id.
+        session: SessionId,
+        /// Whether it was made in this run, rather than left by the last one.
+        is_new: bool,
+    },
     /// The state file cannot be read now. The worker registers once it can be, and tries again.
     StateUnreadable {
         /// Why.

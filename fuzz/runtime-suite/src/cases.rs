@@ -422,6 +422,12 @@ macro_rules! scenario_tests {
             one_answers_its_agent_and_interrupts_it,
             whatever_takes_the_relays_port_is_sent_no_credential_by_one,
         );
+        $crate::tests!($runtime, scenarios::bridges:
+            over_breaks_a_program_and_its_viewers_lose_and_double_nothing,
+            a_viewer_answers_a_programs_question_and_sets_its_model,
+            after_a_perpetual_teardown_the_next_run_takes_its_session_up,
+            a_relay_that_has_forgotten_everything_gets_the_session_again,
+        );
         $crate::tests!($runtime, scenarios::worker_storm:
             killed_again_and_again_a_worker_loses_doubles_and_leaves_nothing,
         );

@@ -205,6 +205,14 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
     use Level::{Debug, Error, Info, Warn};
     use WorkerNotice as Notice;
     match notice {
+        Notice::OwnSession { session, .. } => {
+            log.write(
+                Info,
+                "own_session",
+                &[("session", session.as_str())],
+                format_args!("{session}"),
+            );
+        }
         Notice::StateLost { reason } => {
             let words = format_args!("sessions of an earlier run do not continue: {reason}");
             log.write(Warn, "state_lost", &[], words);

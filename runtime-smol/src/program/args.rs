@@ -1,6 +1,7 @@
 //! The command line, combined with the other sources of settings.
 
 pub(super) mod attach;
+pub(super) mod chat;
 pub(super) mod direct;
 pub(super) mod log_in;
 pub(super) mod mirror;
@@ -26,6 +27,7 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
 use self::attach::{Attach, Wanted};
+use self::chat::Chat;
 use self::direct::Direct;
 use self::log_in::{Audit, Devices, LogIn, OwnLogIn, scopes};
 use self::mirror::Mirror;
@@ -58,6 +60,7 @@ pub(super) enum Invocation {
     Config(Box<ConfigQuery>),
     Agent(Agent),
     Attach(Attach),
+    Chat(Chat),
     Service(ServiceArgs),
     Completions(Shell),
     Man(Page),
@@ -82,6 +85,7 @@ impl Invocation {
             Self::Mirror(mirror) => mirror.source.reach.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
             Self::Attach(ask) => ask.reach.reports.format,
+            Self::Chat(ask) => ask.reach.reports.format,
             Self::Agent(_)
             | Self::Direct(_)
             | Self::Peers(_)
@@ -414,6 +418,7 @@ impl Line {
             (_, "revoke") => self.revoke = Some(text(parser)?),
             (_, "out" | "to") => self.out = Some(parser.value()?.into()),
             (_, "config") => self.config = Some(parser.value()?.into()),
+            (Topic::Chat, "title") => self.attach.title = Some(text(parser)?),
             (Topic::Agent, _) => self.agent.take(name, parser)?,
             (Topic::Attach, name) if Wanted::OPTIONS.contains(&name) => {
                 self.attach.take(name, parser)?;
@@ -460,6 +465,7 @@ impl Line {
             | Topic::Backup
             | Topic::Mirror
             | Topic::Attach
+            | Topic::Chat
             | Topic::Config => {}
         }
         let variable = |name: &str| {
@@ -546,6 +552,17 @@ impl Line {
                 assumed: own_relay(&settings)?,
                 reach: RelayArgs { reports, ca_file: settings.ca_file.value.clone() },
                 wanted: self.attach.check(environment)?,
+            })),
+            Topic::Chat => Ok(Invocation::Chat(Chat {
+                relay: settings.relay.value.clone(),
+                assumed: own_relay(&settings)?,
+                reach: RelayArgs { reports, ca_file: settings.ca_file.value.clone() },
+                agent: settings.agent.value.map(|agent| agent.0),
+                directory: settings.directory.value,
+                name: settings.name.value.map(|name| name.0),
+                title: self.attach.title,
+                grace: settings.shutdown_grace.value.0,
+                transport: settings.transport.value,
             })),
             Topic::Credential => Ok(Invocation::Credential(Credential {
                 reports,

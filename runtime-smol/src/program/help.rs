@@ -167,6 +167,20 @@ pub(super) fn text(topic: Topic) -> String {
                 ATTACH_EXAMPLE,
             ],
         ),
+        Topic::Chat => (
+            CHAT,
+            &[
+                CHAT_OPTIONS,
+                ATTACH_RELAY,
+                TOKEN_FILE,
+                CONFIG_FILE,
+                LOG,
+                CHAT_KEYS,
+                SETTINGS,
+                EXIT_CODES,
+                CHAT_EXAMPLE,
+            ],
+        ),
         Topic::Service => (SERVICE, &[EXIT_CODES, SERVICE_EXAMPLE]),
         Topic::Agent => (AGENT, &[AGENT_USAGE, AGENT_OPTIONS, EXIT_CODES, AGENT_EXAMPLE]),
     };
@@ -199,6 +213,7 @@ Commands:
   mcp     The same as tools for an agent, by MCP
   config  Show the settings in effect and where each value comes from
   attach  Follow a session, speak in it, answer its agent's questions
+  chat    Talk with an agent here, in a session that your phone sees too
   agent   The built-in shell agent, on standard input and output
   service Define a relay or a worker for systemd, OpenRC or procd
   help    Help for a command: footbridge help work
@@ -814,6 +829,53 @@ const ATTACH_EXAMPLE: &str = "
 Example:
   footbridge login --scope watch,answer,drive https://relay.example.org
   footbridge attach --relay https://relay.example.org --new
+";
+
+const CHAT: &str = "\
+Runs an agent in this terminal as a conversation that is a session on the relay
+at the same time: a phone, the page or footbridge attach see it and speak in it.
+A question is answered by whoever is first, here or there. Without the relay the
+conversation goes on here, and is passed on once the relay is back.
+
+Usage: footbridge chat [OPTIONS]
+
+Options:
+";
+
+const CHAT_OPTIONS: &str = "      --agent COMMAND        The agent, such as claude
+                             [default: footbridge agent, which runs what you
+                             type in a shell]
+      --directory DIR        Where it works [default: this directory]
+      --title TEXT           What to call the session
+      --name NAME            What to call this machine [default: its host name]
+      --shutdown-grace SPAN  How long it may take to end [default: 30s]
+      --transport VERSION    How the session travels: auto, v1 or v2
+                             [default: auto]
+";
+
+const CHAT_KEYS: &str = "
+In the terminal:
+  What you type goes to the agent, once you press Enter. When it asks: y allows,
+  n denies (with words after it, if you like), a allows always. Ctrl-C ends its
+  turn; pressed twice, or Ctrl-D, it ends the agent and the session.
+  /detach  Gives the terminal back. The agent goes on in a process of its own,
+           in the middle of a turn too, until somebody ends the session: drive
+           it from the page, or from any terminal with footbridge attach. How
+           many turns there were here and how many the relay has are compared
+           first, and shown; while the relay cannot be reached it is refused.
+  /exit    Ends the agent and the session.
+  :mode, :model, :help
+  Other slash commands are the agent's. If the terminal is closed, the agent
+  ends. If a viewer ends the session, the conversation goes on here, unshared;
+  after /detach it ends the agent. From a pipe, every line is a message; after
+  the last one it ends when the agent's turn is over.
+  The credential has to be one that registers and drives: an access token, or a
+  log-in with --scope watch,answer,drive,work.
+";
+
+const CHAT_EXAMPLE: &str = "
+Example:
+  footbridge chat --agent claude
 ";
 
 const SERVICE: &str = "\

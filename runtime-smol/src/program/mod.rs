@@ -8,6 +8,7 @@ mod assets;
 mod attach;
 mod audit;
 mod backup;
+mod chat;
 mod check;
 mod config;
 mod credential;
@@ -57,9 +58,17 @@ pub(crate) fn main() -> ExitCode {
     let name = line.next();
     let line: Vec<_> = line.collect();
     let line = args::attach::as_agent(name.as_deref(), &line, &environment).unwrap_or(line);
+    let is_chat_host = chat::is_host(name.as_deref());
     let invocation = args::parse(line, &environment);
     let format = invocation.as_ref().map_or(Format::Text, Invocation::format);
-    conclude("footbridge", format, invocation.and_then(|asked| run(asked, &environment)))
+    conclude(
+        "footbridge",
+        format,
+        invocation.and_then(|asked| match asked {
+            Invocation::Chat(ask) => chat::run(ask, is_chat_host),
+            asked => run(asked, &environment),
+        }),
+    )
 }
 
 fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Error> {
@@ -91,6 +100,7 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),
         Invocation::Attach(ask) => attach::run(ask),
+        Invocation::Chat(ask) => chat::run(ask, false),
         Invocation::Completions(shell) => reference::print_completions(shell),
         Invocation::Man(page) => reference::print_man(page),
         Invocation::Service(args) => service::run(&args, environment),

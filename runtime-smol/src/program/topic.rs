@@ -30,13 +30,14 @@ pub(super) enum Topic {
     Config,
     Agent,
     Attach,
+    Chat,
     Service,
     /// No command: how a phone gets to a relay.
     Phone,
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 21] = [
+    pub(super) const COMMANDS: [(&str, Self); 22] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -57,6 +58,7 @@ impl Topic {
         ("config", Self::Config),
         ("agent", Self::Agent),
         ("attach", Self::Attach),
+        ("chat", Self::Chat),
         ("service", Self::Service),
     ];
 
@@ -66,7 +68,7 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, audit, credential, user, backup, mirror, direct, ps, send, mcp, config, agent, attach, service or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, audit, credential, user, backup, mirror, direct, ps, send, mcp, config, agent, attach, chat, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -106,6 +108,7 @@ impl Topic {
             Self::Config => "config",
             Self::Agent => "agent",
             Self::Attach => "attach",
+            Self::Chat => "chat",
             Self::Service => "service",
             Self::Phone => "phone",
         }
@@ -129,6 +132,7 @@ impl Topic {
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,
             Self::Attach => &Wanted::OPTIONS,
+            Self::Chat => &["config", "title"],
             Self::Service => &["user", "system", "manager", "run-as", "program", "unit"],
         }
     }

@@ -4,6 +4,7 @@ mod agent;
 mod attach;
 mod attacks;
 mod both_killed;
+mod chat;
 mod check;
 mod client;
 mod command_line;

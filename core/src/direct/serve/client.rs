@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use serde_json::value::RawValue;
 
 use super::door::Protocol;
-use super::log::{ClientKey, Log};
+use super::log::Log;
 use super::{Cx, Purpose};
 use crate::base::id::OpId;
 use crate::base::limits::{
@@ -19,6 +19,7 @@ use crate::base::text::Text;
 use crate::base::time::Instant;
 use crate::contract::action::{Action, Message};
 use crate::direct::frame::Frame;
+use crate::hosting::served::ClientKey;
 
 /// What a message counts for besides its content.
 const MESSAGE_OVERHEAD: usize = 64;

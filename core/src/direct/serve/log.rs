@@ -4,27 +4,7 @@ use alloc::collections::VecDeque;
 
 use crate::base::limits::{DIRECT_LOG_BYTES, DIRECT_LOG_LINES};
 use crate::base::text::Text;
-
-/// Names a client for as long as the server runs.
-pub(super) type ClientKey = u64;
-
-/// Whom of the plain clients a line concerns. Those that count lines get all of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Audience {
-    All,
-    Only(ClientKey),
-    Except(ClientKey),
-}
-
-impl Audience {
-    pub(super) fn includes(self, client: ClientKey) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(one) => one == client,
-            Self::Except(one) => one != client,
-        }
-    }
-}
+use crate::hosting::served::Audience;
 
 /// The lines that are still held.
 #[derive(Debug, Default)]

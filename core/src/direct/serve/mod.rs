@@ -9,8 +9,6 @@
 //! The log is what everybody sees. A client is a cursor into it: one that is slow is cut, or finds a gap
 //! when it comes back, and never holds up the agent. Clients are not read while the agent does not read.
 
-mod agent;
-mod answer;
 mod client;
 mod door;
 mod log;
@@ -25,10 +23,9 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use self::agent::{Agent, Out};
 use self::client::{Client, Heard, Known};
 use self::door::Door;
-use self::log::{Audience, ClientKey, Log};
+use self::log::Log;
 use crate::base::id::{OpId, SessionId};
 use crate::base::limits::{
     CLIENT_READ_GRACE, CLIENT_READ_RATE, DIRECT_ACCEPTS, DIRECT_FLUSH, HEAD_TIME,
@@ -43,6 +40,7 @@ use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::direct::frame::PROTOCOL;
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
 use crate::hosting::process::ProcessEvent;
+use crate::hosting::served::{Agent, Audience, ClientKey, Out};
 use crate::peer::envelope::Envelope;
 use crate::relay::http::error::ApiError;
 use crate::relay::http::site::Site;
@@ -53,6 +51,9 @@ type Cx = runner::Cx<Purpose, Timer, ServeNotice>;
 
 /// The longest line, with room for its framing.
 const MAX_MESSAGE: usize = MAX_LINE_BYTES + 1024;
+/// Hooks need a client that stays.
+const NO_CALLBACKS: &str =
+    "a direct connection answers no hooks and has no MCP servers: use a relay";
 /// Close codes: the agent has ended; another connection of the same client is there; it broke the
 /// protocol.
 const ENDED: u16 = 1000;
@@ -142,7 +143,7 @@ impl Serve {
         let (address, limits) = (config.listen.clone(), listen_limits());
         let listener = cx.fx.start(Purpose::Listener, |op| Action::Listen { op, address, limits });
         let door = Door::new(Site::local(&config.hosts), &config.token, config.session.clone());
-        let agent = Agent::new(config.grace);
+        let agent = Agent::new(config.grace, NO_CALLBACKS);
         let role = Serving {
             config,
             door,
@@ -301,7 +302,7 @@ impl Serving {
         let response = match envelope {
             Ok(_) if self.stage != Stage::Serving => ApiError::unavailable().response(),
             Ok(envelope) => {
-                let out = self.agent.told(cx, &envelope);
+                let out = self.agent.told(&mut cx.fx, &envelope);
                 self.publish(out);
                 let body = Bytes::from_static(b"{\"accepted\":true}");
                 let headers = Vec::from([("content-type".into(), "application/json".into())]);
@@ -358,7 +359,7 @@ impl Serving {
         let key = client.key;
         client.took(cx, &mut self.known);
         if self.stage == Stage::Serving {
-            let out = self.agent.heard(cx, key, line);
+            let out = self.agent.heard(&mut cx.fx, key, line);
             self.publish(out);
         }
     }
@@ -417,7 +418,7 @@ impl Serving {
                     cx.fx.notify(ServeNotice::AgentStarted { pid });
                 }
                 ProcessEvent::Line(line) => {
-                    let out = self.agent.printed(cx, line);
+                    let out = self.agent.printed(&mut cx.fx, line);
                     self.publish(out);
                 }
                 ProcessEvent::Stderr(_) => {}
@@ -514,7 +515,7 @@ impl Role for Serving {
                     self.peer_listener = Some(op);
                 }
                 let command = self.config.agent.clone();
-                self.agent.start(cx, command);
+                self.agent.start(&mut cx.fx, Purpose::Agent, command);
             }
             (Some(Purpose::Listener), Event::Failed { failure, .. }) => {
                 cx.fx.finish(op);
@@ -571,7 +572,7 @@ impl Role for Serving {
                 self.on_process(cx, events);
             }
             Timer::Strays => {
-                let out = self.agent.strays(cx);
+                let out = self.agent.strays(cx.fx.now().mono);
                 self.publish(out);
             }
             Timer::Client(op) => {

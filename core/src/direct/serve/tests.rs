@@ -293,7 +293,7 @@ fn two_clients_may_use_the_same_request_id() {
     bench.says(one, ask);
     bench.says(two, ask);
     let given = bench.given();
-    let ids: Vec<_> = ["direct-1", "direct-2"].to_vec();
+    let ids: Vec<_> = ["client-1", "client-2"].to_vec();
     assert!(given.iter().zip(&ids).all(|(line, id)| line.contains(id)), "{given:?}");
     for (id, n) in [(ids[1], 2), (ids[0], 1)] {
         bench.prints(&answer(id, &format!(r#"{{"n":{n}}}"#)));

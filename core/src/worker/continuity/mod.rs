@@ -268,6 +268,11 @@ impl Continuity {
         self.state.sessions.contains_key(session)
     }
 
+    /// The sessions of the run before.
+    pub(super) fn sessions(&self) -> impl Iterator<Item = &SessionId> {
+        self.state.sessions.keys()
+    }
+
     /// A session begins under this item. Returns what its last agent left.
     pub(super) fn begin(
         &mut self,

@@ -114,7 +114,10 @@ impl PointerFile {
         let pointer = Pointer {
             session_id: session.clone(),
             environment_id: environment.clone(),
-            source: Source::Standalone,
+            source: match cx.config.own_session {
+                Some(_) => Source::Repl,
+                None => Source::Standalone,
+            },
             worker: cx.config.state_directory.as_deref().and_then(name_of),
         };
         if self.current.as_ref() != Some(&pointer) {
@@ -163,8 +166,9 @@ impl PointerFile {
         self.path.clone().filter(|_| self.current.is_none())
     }
 
-    /// It stays as it is, for the next run.
+    /// It stays for the next run, as fresh as can be (B-4).
     pub(in crate::worker) fn leave(&mut self, cx: &mut Cx<'_>) {
+        self.touch(cx);
         cx.timers.clear(&Timer::Pointer);
         self.path = None;
     }

@@ -25,6 +25,7 @@ use crate::worker::heartbeat;
 use crate::worker::lease::Lease;
 use crate::worker::notice::{WorkerCommand, WorkerNotice};
 use crate::worker::offers::Offers;
+use crate::worker::own_session::OwnSession;
 use crate::worker::poll::Polling;
 use crate::worker::register::{Answered, Registration};
 use crate::worker::removal::Removals;
@@ -61,6 +62,7 @@ pub(super) struct Parts {
     pointer: PointerFile,
     survey: Survey,
     registration: Registration,
+    own: OwnSession,
     polling: Polling,
     claims: Claims,
     pub(super) sessions: Sessions,
@@ -81,6 +83,7 @@ impl Router {
                 pointer: PointerFile::new(&config.directory, config.keeps_pointer),
                 survey: Survey::default(),
                 registration: Registration::new(&config),
+                own: OwnSession::new(&config),
                 polling: Polling::new(&config),
                 claims: Claims::default(),
                 sessions: Sessions::default(),
@@ -138,6 +141,7 @@ impl Role for Router {
                 Parts::state_opened(cx, opened);
             }
             Timer::Register => parts.registration.register(cx),
+            Timer::CreateSession => parts.make_own_session(cx),
             Timer::RefreshToken => parts.registration.refresh_if_due(cx),
             Timer::Poll => parts.poll_if_there_is_room(cx),
             Timer::Ack(work) => parts.claims.ack(cx, &work),
@@ -167,6 +171,7 @@ impl Role for Router {
                 parts.gate.doubt();
             }
             parts.registration.wake(cx);
+            parts.own.wake();
             parts.polling.wake(cx);
             parts.claims.wake(cx);
             parts.reports.wake(cx);
@@ -276,6 +281,7 @@ impl Parts {
             Purpose::Proof => self.proof_answered(cx, event),
             Purpose::Register => self.register_answered(cx, event),
             Purpose::LockToken => self.registration.token_locked(cx, &event),
+            Purpose::CreateSession => self.own_session_answered(cx, event),
             Purpose::Token => self.registration.token_loaded(cx, &event),
             Purpose::RefreshToken => {
                 let refreshed = self.registration.token_refreshed(cx, event);
@@ -378,6 +384,7 @@ impl Parts {
         } else {
             WorkerNotice::SessionEnded { session, work: item, result: result.clone() }
         });
+        let is_for_good = is_handed_over || result.is_some();
         // One that was lost to this worker may come back, and continues then.
         self.offers.ended(id, &work, result.is_some());
         if result.is_some() {
@@ -385,6 +392,9 @@ impl Parts {
             let force = is_forced;
             let finished = Finished { environment, work, fence, force, result, worktree: None };
             self.reports.add(cx, finished);
+        }
+        if self.own.ended(id, is_for_good) {
+            self.make_own_session(cx);
         }
         self.poll_if_there_is_room(cx);
         self.advance_shutdown(cx);

@@ -1,6 +1,8 @@
 //! From the directory to a running session, and from its end to the report: what each stage passes
 //! to the next.
 
+use alloc::format;
+use alloc::string::String;
 use core::time::Duration;
 
 use super::Parts;
@@ -18,6 +20,7 @@ use crate::worker::cx::{Cx, GitQuestion};
 use crate::worker::dispatch::{Acked, Claim};
 use crate::worker::lease::Lease;
 use crate::worker::notice::WorkerNotice;
+use crate::worker::own_session::Made;
 use crate::worker::poll::{self, Polled};
 use crate::worker::register::{Answered, Refusal, SecretSearch};
 use crate::worker::result::{Delivery, Finished, SecretHope};
@@ -79,10 +82,54 @@ impl Parts {
         for id in self.sessions.take_awaiting_secret() {
             self.redispatch(cx, &id);
         }
+        self.look_for_own_session(cx, &live);
         self.reports.look_for_earlier(cx);
         self.tell_of_worktrees(cx);
         self.polling.relay_answers(cx);
         self.poll_if_there_is_room(cx);
+    }
+
+    /// The one session of an embedded bridge: the last run's, if that has not ended.
+    fn look_for_own_session(&mut self, cx: &mut Cx<'_>, live: &[SessionId]) {
+        let Some(environment) = self.registration.environment() else { return };
+        let left = self.continuity.sessions().find(|id| live.contains(id)).cloned();
+        let run = self.run_name();
+        let token = (self.registration.credential(), run.as_str());
+        let sessions = &self.sessions;
+        let has = |id: &SessionId| live.contains(id) || sessions.contains(id);
+        self.own.registered(cx, environment, token, left, has);
+        self.take_kept(cx);
+    }
+
+    fn take_kept(&mut self, cx: &mut Cx<'_>) {
+        if let Some(item) = self.own.take_kept()
+            && self.may_take(cx.config, &item)
+        {
+            self.take_work(cx, item);
+        }
+    }
+
+    pub(super) fn make_own_session(&mut self, cx: &mut Cx<'_>) {
+        let run = self.run_name();
+        let Some(environment) = self.registration.serving() else { return };
+        self.own.make(cx, environment, self.registration.credential(), &run);
+    }
+
+    fn run_name(&self) -> String {
+        format!("{}-{}", self.continuity.worker_id(), self.continuity.run())
+    }
+
+    pub(super) fn own_session_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
+        match self.own.answered(cx, event) {
+            Made::Pending => {}
+            Made::Known => {
+                self.take_kept(cx);
+                self.poll_if_there_is_room(cx);
+            }
+            Made::Refused | Made::EnvironmentGone if self.registration.is_closed() => {}
+            Made::Refused | Made::EnvironmentGone => self.register_again(cx),
+            Made::Failed(error) => self.shut_down(cx, Err(error)),
+        }
     }
 
     /// The environment's secret was refused: registers again, to get a new one.
@@ -158,6 +205,14 @@ impl Parts {
             self.registration.trust_secret();
         }
         match polled {
+            // The relay may hand it out before it answers who made it.
+            Polled::Work(item)
+                if !self.own.is_known() && matches!(item.data, WorkData::Session(_)) =>
+            {
+                self.own.keep(item);
+                self.polling.pace(cx);
+                self.poll_if_there_is_room(cx);
+            }
             Polled::Work(item) if self.may_take(cx.config, &item) => {
                 self.take_work(cx, item);
                 self.poll_if_there_is_room(cx);
@@ -225,6 +280,12 @@ impl Parts {
                 let Lease { work, environment, fence, .. } = lease;
                 let (force, result, worktree) = (false, None, None);
                 let finished = Finished { environment, work, fence, force, result, worktree };
+                self.reports.add(cx, finished);
+            }
+            WorkData::Session(id) if !self.own.allows(&id) => {
+                let reason = String::from("this environment is for one program's own session");
+                let Lease { work, environment, fence, .. } = lease;
+                let finished = Finished::unstarted(environment, work, fence, reason);
                 self.reports.add(cx, finished);
             }
             WorkData::Session(id) => match cx

@@ -222,6 +222,11 @@ impl Session {
         &self.link
     }
 
+    /// How many of its lines and reports were passed on, and how many of those the relay has.
+    pub(super) fn lines(&self) -> (u64, u64) {
+        (self.link.sent_here(), self.link.acked().saturating_sub(self.link.base()))
+    }
+
     /// What its link knows about the network.
     pub(super) fn rhythm(&self) -> Rhythm {
         self.link.rhythm()

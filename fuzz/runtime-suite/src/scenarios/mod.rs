@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod answers;
+pub mod bridges;
 pub mod callbacks;
 pub mod clocks;
 pub mod code_sessions;

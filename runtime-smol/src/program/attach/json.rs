@@ -204,7 +204,7 @@ fn command(line: &str) -> Result<RemoteCommand, String> {
 }
 
 /// What a person says, as a message.
-pub(super) fn said(text: &str) -> Text {
+pub(in crate::program) fn said(text: &str) -> Text {
     let message = json!({"type": "user", "message": {"role": "user", "content": text}});
     Text::from(message.to_string())
 }

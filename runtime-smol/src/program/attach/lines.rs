@@ -309,7 +309,7 @@ impl Person {
     }
 }
 
-fn colon(command: &str) -> Option<RemoteCommand> {
+pub(in crate::program) fn colon(command: &str) -> Option<RemoteCommand> {
     let (word, value) = command.split_once(' ').unwrap_or((command, ""));
     let request = |request: Value| {
         let line = json!({"type": "control_request", "request": request});
@@ -338,7 +338,7 @@ fn request_of(asked: &Asked) -> Value {
 }
 
 /// A question, and how it is answered.
-fn question(asked: &Asked) -> String {
+pub(in crate::program) fn question(asked: &Asked) -> String {
     let request = request_of(asked);
     let input = &request["input"];
     let text = match asked.tool_name.as_str() {
@@ -372,7 +372,7 @@ fn question(asked: &Asked) -> String {
 }
 
 /// What a line answers to a question; `None` if it is no answer.
-fn answer(asked: &Asked, line: &str) -> Option<PermissionPost> {
+pub(in crate::program) fn answer(asked: &Asked, line: &str) -> Option<PermissionPost> {
     let request = request_of(asked);
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     let mut answer = PermissionPost {

@@ -25,6 +25,9 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 use smol::future::FutureExt;
 
+pub(super) use self::json::said;
+pub(super) use self::lines::{answer, colon, question};
+pub(super) use self::transcript::shown;
 use super::args::Data;
 use super::args::attach::{Attach, Wanted};
 use super::{data, whereabouts, work};
@@ -33,10 +36,10 @@ use super::{data, whereabouts, work};
 const RECENT: u64 = 200;
 
 /// The relay, how it is reached, and what opens it.
-struct Place {
-    relay: BaseUrl,
-    reach: RelayArgs,
-    credential: Credential,
+pub(super) struct Place {
+    pub(super) relay: BaseUrl,
+    pub(super) reach: RelayArgs,
+    pub(super) credential: Credential,
 }
 
 pub(super) fn run(ask: Attach) -> Result<(), Error> {
@@ -47,9 +50,11 @@ pub(super) fn run(ask: Attach) -> Result<(), Error> {
         if stream_json::asks_version(args)? {
             return stream_json::print_version();
         }
-        return stream_json::run(&place(ask)?, &wanted, args, log);
+        let Attach { relay, assumed, reach, .. } = ask;
+        return stream_json::run(&place(relay, assumed, reach)?, &wanted, args, log);
     }
-    let place = place(ask)?;
+    let Attach { relay, assumed, reach, .. } = ask;
+    let place = place(relay, assumed, reach)?;
     let is_json = place.reach.reports.json;
     let session = match &wanted.session {
         Some(session) => session.clone(),
@@ -71,8 +76,11 @@ pub(super) fn run(ask: Attach) -> Result<(), Error> {
 }
 
 /// The relay that is named, or the one that runs on this machine.
-fn place(ask: Attach) -> Result<Place, Error> {
-    let Attach { relay, assumed, mut reach, .. } = ask;
+pub(super) fn place(
+    relay: Option<BaseUrl>,
+    assumed: BaseUrl,
+    mut reach: RelayArgs,
+) -> Result<Place, Error> {
     let relay = match relay {
         Some(relay) => relay,
         None => {

@@ -15,7 +15,7 @@ const RESULT_LINES: usize = 8;
 const LINE_CHARS: usize = 200;
 
 /// An event as text, with an end of line after each line; empty if it is not for people.
-pub(super) fn shown(event: &RemoteEvent) -> String {
+pub(in crate::program) fn shown(event: &RemoteEvent) -> String {
     let RemoteEvent { from, message, .. } = event;
     let Ok(head) = Head::parse(message) else { return String::new() };
     let is_for_people = *from != Origin::Agent || showing(&head) == Showing::Shown;
@@ -36,6 +36,7 @@ pub(in crate::program) fn in_words(from: Origin, head: &Head, message: &Value) -
         (Origin::Viewer, _) => String::new(),
         (Origin::Worker | Origin::Relay, _) => note(message),
         (Origin::Agent, "assistant") => spoken(message),
+        (Origin::Agent, "user") if is_typed(message) => said(message),
         (Origin::Agent, "user") => results(message),
         (Origin::Agent, "result") => result(message),
         (Origin::Agent, "system") => system(message),
@@ -63,6 +64,15 @@ fn said(message: &Value) -> String {
         let _ = writeln!(all, "> {line}");
         all
     })
+}
+
+/// Whether somebody has typed it at the agent's own terminal: it is no viewer's message that comes back,
+/// and no agent has written it.
+pub(in crate::program) fn is_typed(message: &Value) -> bool {
+    message["message"]["content"].is_string()
+        && message["isReplay"] != true
+        && message["isSynthetic"] != true
+        && !message["parent_tool_use_id"].is_string()
 }
 
 /// The text of a content, which is text or a list of blocks.

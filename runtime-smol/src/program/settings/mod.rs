@@ -178,19 +178,19 @@ settings! {
     code_sessions: bool, [Up, Relay], false;
     demand_trusted_device: DemandTrust, [Up, Relay], DemandTrust::Off;
     no_trusted_device: bool, [LogIn], false;
-    relay: Option<BaseUrl>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
-    ca_file: Option<PathBuf>, [Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
-    token_file: Option<PathBuf>, [Up, Relay, Work, Attach, Backup, SignIn, Devices, Audit, Mirror, Credential], None;
-    agent: Option<AgentLine>, [Up, Work], None;
+    relay: Option<BaseUrl>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
+    ca_file: Option<PathBuf>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
+    token_file: Option<PathBuf>, [Chat, Up, Relay, Work, Attach, Backup, SignIn, Devices, Audit, Mirror, Credential], None;
+    agent: Option<AgentLine>, [Chat, Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     allow_missing_agent: bool, [Up, Work], false;
-    directory: Option<PathBuf>, [Up, Work], None;
-    name: Option<MachineName>, [Up, Work, LogIn, Credential], None;
+    directory: Option<PathBuf>, [Chat, Up, Work], None;
+    name: Option<MachineName>, [Chat, Up, Work, LogIn, Credential], None;
     spawn_mode: SpawnMode, [Up, Work], SpawnMode::SameDir;
     disposable: FileNames, [Up, Work], FileNames(Vec::new());
     max_sessions: Count, [Up, Work], Count(DEFAULT_MAX_SESSIONS);
     session_limit: Span, [Up, Work], Span(DEFAULT_SESSION_LIMIT);
-    shutdown_grace: Span, [Up, Work], Span(DEFAULT_SHUTDOWN_GRACE);
+    shutdown_grace: Span, [Chat, Up, Work], Span(DEFAULT_SHUTDOWN_GRACE);
     allow_variable: Variables, [Up, Work], Variables(Vec::new());
     allow_flag: Flags, [Up, Work], Flags(Vec::new());
     allow_relay: Relays, [Up, Work], Relays(Vec::new());
@@ -198,7 +198,7 @@ settings! {
     hand_over: bool, [Up, Work], false;
     never_give_up: bool, [Work], false;
     trust_relay: bool, [Work], false;
-    transport: Transport, [Up, Work], Transport::Auto;
+    transport: Transport, [Chat, Up, Work], Transport::Auto;
     health: Option<SocketAddr>, [Up, Relay, Work], None;
     conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);
     conn_cap_ms: Millis, [Work], Millis(BackoffConfig::default().connection.cap);
@@ -207,8 +207,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Level::Info;
-    log_format: Format, [Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Format::Text;
+    log_level: Level, [Chat, Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Level::Info;
+    log_format: Format, [Chat, Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Format::Text;
 }
 
 /// One setting as given on the command line.

@@ -10,7 +10,7 @@ use super::entry::{Call, Entry, Kind, Outcome, Said, Sending};
 use super::style::{BAD, DIM, WARN};
 use super::text::{bounded, one_line, prose};
 use super::tools;
-use crate::program::attach::transcript::in_words;
+use crate::program::attach::transcript::{in_words, is_typed};
 
 /// What it says.
 #[derive(Debug)]
@@ -40,6 +40,7 @@ pub(super) fn read(from: Origin, message: &Text) -> Vec<Reading> {
         (Origin::Viewer, "user") => said(&message),
         (Origin::Viewer, "control_response") => answered(&message),
         (Origin::Agent, "assistant") => spoken(&message),
+        (Origin::Agent, "user") if is_typed(&message) => said(&message),
         (Origin::Agent, "user") => results(&message),
         (Origin::Agent, "stream_event") => delta(&message),
         (Origin::Agent, "control_request") => asked(&message),

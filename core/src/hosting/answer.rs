@@ -19,7 +19,7 @@ struct Answer<'a> {
 
 /// Reads a client's answer to a question. One that cannot be read is no answer: an agent may take what
 /// it cannot read for a yes. *Allow* without an input keeps the one that the question was about.
-pub(super) fn read(id: &str, question: &Text, line: &Text) -> Result<Text, String> {
+pub(crate) fn read(id: &str, question: &Text, line: &Text) -> Result<Text, String> {
     let answer: Answer<'_> =
         serde_json::from_str(line.as_str()).map_err(|_| "it has no response")?;
     let text = |name: &str| {
@@ -61,14 +61,14 @@ fn input_of(question: &Text) -> Box<RawValue> {
 }
 
 /// A request under another id; `None` if it is no object.
-pub(super) fn renamed_request(line: &Text, id: &str) -> Option<Text> {
+pub(crate) fn renamed_request(line: &Text, id: &str) -> Option<Text> {
     let mut fields: Fields = serde_json::from_str(line.as_str()).ok()?;
     fields.insert("request_id".to_owned(), to_raw_value(id).ok()?);
     Some(to_text(&fields))
 }
 
 /// The answer to it under the client's own id.
-pub(super) fn renamed_response(line: &Text, id: &str) -> Text {
+pub(crate) fn renamed_response(line: &Text, id: &str) -> Text {
     let renamed = || {
         let mut fields: Fields = serde_json::from_str(line.as_str()).ok()?;
         let mut response: Fields = serde_json::from_str(fields.get("response")?.get()).ok()?;

@@ -1,4 +1,5 @@
-//! The session's agent: its process, what it asks, and what it was asked.
+//! An agent that serves several clients: its process, what it asks, and what it was asked. The first
+//! answer to a question counts.
 
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
@@ -11,14 +12,14 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::answer::{self, renamed_request, renamed_response};
-use super::log::{Audience, ClientKey};
-use super::{Cx, Purpose};
 use crate::base::limits::{
     AGENT_INPUT_HIGH_WATER_BYTES, AGENT_LOW_WATER_BYTES, MAX_LINE_BYTES, MAX_OPEN_REQUESTS,
     MAX_RECENT_UUIDS,
 };
 use crate::base::text::Text;
+use crate::base::time::Instant;
 use crate::contract::action::ProcessSpec;
+use crate::engine::effects::Effects;
 use crate::hosting::output::{self, Part, Strays};
 use crate::hosting::process::Process;
 use crate::hosting::questions::{Asked, Questions, Reply};
@@ -30,8 +31,29 @@ use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;
 
-/// What the server is to send.
-pub(super) type Out = Vec<(Text, Audience)>;
+/// Names a client for as long as its agent runs.
+pub(crate) type ClientKey = u64;
+
+/// Whom a line concerns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audience {
+    All,
+    Only(ClientKey),
+    Except(ClientKey),
+}
+
+impl Audience {
+    pub(crate) fn includes(self, client: ClientKey) -> bool {
+        match self {
+            Self::All => true,
+            Self::Only(one) => one == client,
+            Self::Except(one) => one != client,
+        }
+    }
+}
+
+/// What clients are to be sent.
+pub(crate) type Out = Vec<(Text, Audience)>;
 
 /// A request of a client that the agent has not answered.
 #[derive(Debug)]
@@ -41,8 +63,8 @@ struct Request {
 }
 
 #[derive(Debug)]
-pub(super) struct Agent {
-    pub(super) process: Process,
+pub(crate) struct Agent {
+    pub(crate) process: Process,
     questions: Questions,
     /// The lines of the open ones, by id.
     open: BTreeMap<String, Text>,
@@ -54,10 +76,12 @@ pub(super) struct Agent {
     in_pipe: VecDeque<usize>,
     in_pipe_bytes: usize,
     is_full: bool,
+    /// What a client is told that declares hooks or MCP servers.
+    no_callbacks: &'static str,
 }
 
 impl Agent {
-    pub(super) const fn new(grace: Duration) -> Self {
+    pub(crate) const fn new(grace: Duration, no_callbacks: &'static str) -> Self {
         Self {
             process: Process::new(grace, MAX_LINE_BYTES),
             questions: Questions::new(),
@@ -70,31 +94,37 @@ impl Agent {
             in_pipe: VecDeque::new(),
             in_pipe_bytes: 0,
             is_full: false,
+            no_callbacks,
         }
     }
 
-    pub(super) fn start(&mut self, cx: &mut Cx, command: ProcessSpec) {
-        self.process.start(&mut cx.fx, Purpose::Agent, command);
+    pub(crate) fn start<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        purpose: P,
+        command: ProcessSpec,
+    ) {
+        self.process.start(fx, purpose, command);
     }
 
     /// Whether clients are not read until it has read what it was given.
-    pub(super) const fn is_full(&self) -> bool {
+    pub(crate) const fn is_full(&self) -> bool {
         self.is_full
     }
 
-    pub(super) fn written(&mut self, writes: usize) {
+    pub(crate) fn written(&mut self, writes: usize) {
         for bytes in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
             self.in_pipe_bytes -= bytes;
         }
         self.is_full = self.is_full && self.in_pipe_bytes >= AGENT_LOW_WATER_BYTES;
     }
 
-    fn give(&mut self, cx: &mut Cx, line: &Text) {
+    fn give<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, line: &Text) {
         let mut data = Vec::with_capacity(line.len() + 1);
         data.extend_from_slice(line.as_bytes());
         data.push(b'\n');
         let bytes = data.len();
-        if self.process.write(&mut cx.fx, Bytes::from(data)) {
+        if self.process.write(fx, Bytes::from(data)) {
             self.in_pipe.push_back(bytes);
             self.in_pipe_bytes += bytes;
             self.is_full = self.is_full || self.in_pipe_bytes > AGENT_INPUT_HIGH_WATER_BYTES;
@@ -102,26 +132,26 @@ impl Agent {
     }
 
     /// The questions that nobody has answered.
-    pub(super) fn open_questions(&self) -> impl Iterator<Item = &Text> {
+    pub(crate) fn open_questions(&self) -> impl Iterator<Item = &Text> {
         self.open.values()
     }
 
-    pub(super) fn raw_questions(&self) -> Vec<Box<RawValue>> {
+    pub(crate) fn raw_questions(&self) -> Vec<Box<RawValue>> {
         let lines = self.open.values().map(|line| String::from(line.as_str()));
         lines.filter_map(|line| RawValue::from_string(line).ok()).collect()
     }
 
     /// It has printed a line.
-    pub(super) fn printed(&mut self, cx: &mut Cx, line: Line) -> Out {
+    pub(crate) fn printed<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, line: Line) -> Out {
         let mut out = Out::new();
         for part in output::parts(line) {
             match part {
                 Part::Message(text, head) => {
                     self.strays.saw_message();
-                    self.message(cx, &mut out, text, head);
+                    self.message(fx, &mut out, text, head);
                 }
                 Part::Stray(stray) => {
-                    let report = self.strays.push(cx.fx.now().mono, stray);
+                    let report = self.strays.push(fx.now().mono, stray);
                     out.extend(report.map(reported));
                 }
             }
@@ -130,33 +160,39 @@ impl Agent {
     }
 
     /// When there is more to tell of what is no message, and what.
-    pub(super) fn strays(&mut self, cx: &Cx) -> Out {
-        self.strays.take(cx.fx.now().mono).into_iter().map(reported).collect()
+    pub(crate) fn strays(&mut self, now: Instant) -> Out {
+        self.strays.take(now).into_iter().map(reported).collect()
     }
 
-    pub(super) fn strays_deadline(&self) -> Option<crate::base::time::Instant> {
+    pub(crate) fn strays_deadline(&self) -> Option<Instant> {
         self.strays.deadline()
     }
 
-    fn message(&mut self, cx: &mut Cx, out: &mut Out, text: Text, head: Head) {
+    fn message<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        out: &mut Out,
+        text: Text,
+        head: Head,
+    ) {
         self.lines += 1;
         match (head.kind(), head.request_id) {
             (Kind::ControlRequest, None) => {
                 let refusal = control::unnamed(text.as_str());
-                self.give(cx, &refusal);
+                self.give(fx, &refusal);
             }
             (Kind::ControlRequest, Some(id)) => {
                 let subtype = head.subtype.unwrap_or_default();
                 if let Some(callback) = Callback::of(&subtype, text.as_str()) {
                     // Nobody here has declared anything: a hook never fails open (M-6).
                     let refusal = callback.refusal(&id, "no client answers this");
-                    return self.give(cx, &refusal);
+                    return self.give(fx, &refusal);
                 }
                 let bytes = self.open.values().map(Text::len).sum::<usize>() + text.len();
                 if bytes > MAX_LINE_BYTES && !self.open.is_empty() {
                     // All of them have to fit into what a client that comes back is told at once.
                     let refusal = control::error(&id, "too many questions are open");
-                    return self.give(cx, &refusal);
+                    return self.give(fx, &refusal);
                 }
                 match self.questions.ask(id.clone(), self.lines, &text, None) {
                     Asked::Open => {
@@ -165,13 +201,13 @@ impl Agent {
                     }
                     Asked::TooMany => {
                         let refusal = control::error(&id, "too many questions are open");
-                        self.give(cx, &refusal);
+                        self.give(fx, &refusal);
                     }
                     Asked::Ambiguous { times, .. } => {
                         self.open.remove(&id);
                         let refusal = control::error(&id, control::AMBIGUOUS);
                         for _ in 0..times {
-                            self.give(cx, &refusal);
+                            self.give(fx, &refusal);
                         }
                         out.push((control::cancel_request(&id), Audience::All));
                     }
@@ -199,7 +235,12 @@ impl Agent {
     }
 
     /// A client says something.
-    pub(super) fn heard(&mut self, cx: &mut Cx, client: ClientKey, line: &Text) -> Out {
+    pub(crate) fn heard<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        client: ClientKey,
+        line: &Text,
+    ) -> Out {
         let own = Audience::Only(client);
         let head = match Head::parse(line) {
             Ok(head) => head,
@@ -214,61 +255,71 @@ impl Agent {
                 if head.uuid.as_deref().is_some_and(|uuid| !self.seen.insert(uuid)) {
                     return Out::new();
                 }
-                self.give(cx, line);
+                self.give(fx, line);
                 Vec::from([(line.clone(), Audience::Except(client))])
             }
             (Kind::ControlRequest, None) => Vec::from([(control::unnamed(line.as_str()), own)]),
-            (Kind::ControlRequest, Some(id)) => self.request(cx, client, &id, line),
-            (Kind::ControlResponse, Some(id)) => self.answered(cx, client, &id, line),
+            (Kind::ControlRequest, Some(id)) => self.request(fx, client, &id, line),
+            (Kind::ControlResponse, Some(id)) => self.answered(fx, client, &id, line),
             (Kind::ControlCancelRequest, Some(id)) => {
                 let asked = |(_, request): &(&String, &Request)| {
                     request.client == client && request.id == id
                 };
                 if let Some(name) = self.requests.iter().find(asked).map(|(name, _)| name.clone()) {
-                    self.give(cx, &control::cancel_request(&name));
+                    self.give(fx, &control::cancel_request(&name));
                 }
                 Out::new()
             }
             (Kind::ControlCancelRequest | Kind::ControlResponse, None) => Out::new(),
             _ => {
-                self.give(cx, line);
+                self.give(fx, line);
                 Out::new()
             }
         }
     }
 
     /// Another session tells it something; once, however often that comes.
-    pub(super) fn told(&mut self, cx: &mut Cx, envelope: &Envelope) -> Out {
+    pub(crate) fn told<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, envelope: &Envelope) -> Out {
         if !self.seen.insert(&envelope.message_id) {
             return Out::new();
         }
         let line = envelope.to_user_message();
-        self.give(cx, &line);
+        self.give(fx, &line);
         Vec::from([(line, Audience::All)])
     }
 
-    fn request(&mut self, cx: &mut Cx, client: ClientKey, id: &str, line: &Text) -> Out {
+    fn request<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        client: ClientKey,
+        id: &str,
+        line: &Text,
+    ) -> Out {
         let refuse = |reason| Vec::from([(control::error(id, reason), Audience::Only(client))]);
         if Declaration::of(line.as_str()).is_some_and(|declared| declared.asks()) {
-            return refuse(
-                "a direct connection answers no hooks and has no MCP servers: use a relay",
-            );
+            return refuse(self.no_callbacks);
         }
         if self.requests.len() >= MAX_OPEN_REQUESTS {
             return refuse("too many requests are open");
         }
-        let name = format!("direct-{}", self.next_request);
+        let name = format!("client-{}", self.next_request);
         self.next_request += 1;
         let Some(renamed) = renamed_request(line, &name) else {
             return refuse("this is no request");
         };
         self.requests.insert(name, Request { client, id: id.into() });
-        self.give(cx, &renamed);
+        self.give(fx, &renamed);
         Out::new()
     }
 
     /// The first answer counts. Whoever comes later is told that it is over.
-    fn answered(&mut self, cx: &mut Cx, client: ClientKey, id: &str, line: &Text) -> Out {
+    fn answered<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        client: ClientKey,
+        id: &str,
+        line: &Text,
+    ) -> Out {
         let Some(question) = self.open.get(id) else {
             return Vec::from([(control::cancel_request(id), Audience::Only(client))]);
         };
@@ -282,14 +333,14 @@ impl Agent {
         self.open.remove(id);
         if let Some(Reply { times, .. }) = self.questions.answer(id, None) {
             for _ in 0..times {
-                self.give(cx, &answer);
+                self.give(fx, &answer);
             }
         }
         Vec::from([(control::cancel_request(id), Audience::Except(client))])
     }
 
     /// It has ended: nobody is left to answer, and nothing it was asked will be answered.
-    pub(super) fn over(&mut self) -> Out {
+    pub(crate) fn over(&mut self) -> Out {
         self.questions.clear();
         let mut out: Out = self.strays.finish().into_iter().map(reported).collect();
         let open = core::mem::take(&mut self.open);

@@ -1,0 +1,31 @@
+//! `footbridge chat`: an agent in this terminal, whose session viewers see and drive at the same time.
+//!
+//! ```text
+//!   terminal ◀──▶ this process ◀─pipes─▶ host: agent, bridge ◀──▶ relay ◀──▶ viewers
+//! ```
+//!
+//! The agent and its bridge are in a process of their own, so that `/detach` can give the terminal back
+//! without the agent noticing.
+
+mod host;
+mod talk;
+mod terminal;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
+use footbridge_cli::exit::Error;
+
+use super::args::chat::Chat;
+
+/// What the process with the agent is called.
+const HOST_NAME: &str = "footbridge-chat-host";
+
+/// Whether this process was started to be the host of a terminal's agent.
+pub(super) fn is_host(name: Option<&OsStr>) -> bool {
+    name.and_then(|name| Path::new(name).file_name()) == Some(HOST_NAME.as_ref())
+}
+
+pub(super) fn run(ask: Chat, is_host: bool) -> Result<(), Error> {
+    if is_host { host::run(ask) } else { terminal::run(&ask) }
+}
