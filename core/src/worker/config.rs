@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::allowance::Allowance;
-use super::own_session::OwnSessionConfig;
 use crate::auth::Credential;
 use crate::base::id::{EnvironmentId, SessionId};
 use crate::base::limits::{
@@ -181,4 +180,11 @@ impl WorkerConfig {
             SpawnMode::SingleSession | SpawnMode::SameDir => None,
         }
     }
+}
+
+/// What a worker of one session calls it, and how (B-1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnSessionConfig {
+    /// Its title; without one it takes the beginning of its first message.
+    pub title: Option<String>,
 }

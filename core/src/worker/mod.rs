@@ -58,10 +58,11 @@ mod worktree;
 
 pub use allowance::Allowance;
 pub use check::{Check, CheckConfig, Checked, Finding};
-pub use config::{AgentProgram, AgentResume, SpawnMode, TransportChoice, WorkerConfig};
+pub use config::{
+    AgentProgram, AgentResume, OwnSessionConfig, SpawnMode, TransportChoice, WorkerConfig,
+};
 pub use continuity::{Identity, Places};
 pub use notice::{WorkerCommand, WorkerNotice};
-pub use own_session::OwnSessionConfig;
 pub use pointer_search::{LeftSession, LeftWorker, PointerSearch, PointerSearchConfig};
 
 use self::router::Router;

@@ -8,7 +8,6 @@
 //! ```
 
 use alloc::format;
-use alloc::string::String;
 
 use serde::Deserialize;
 
@@ -200,11 +199,4 @@ impl OwnSession {
     pub(super) fn wake(&mut self) {
         self.backoff.reset();
     }
-}
-
-/// What a worker of one session calls it, and how (B-1).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OwnSessionConfig {
-    /// Its title; without one it takes the beginning of its first message.
-    pub title: Option<String>,
 }

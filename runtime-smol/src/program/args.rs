@@ -7,6 +7,7 @@ pub(super) mod log_in;
 pub(super) mod mirror;
 pub(super) mod peers;
 pub(super) mod service;
+pub(super) mod user;
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -33,11 +34,11 @@ use self::log_in::{Audit, Devices, LogIn, OwnLogIn, scopes};
 use self::mirror::Mirror;
 use self::peers::Peers;
 use self::service::ServiceArgs;
+use self::user::{Change, User};
 use super::ready::local_url;
 use super::reference::{Page, SMALL, Shell};
 use super::settings::{Given, Origin, Place, SETTINGS, Setting, Settings};
 use super::topic::Topic;
-use super::users::{Change, User};
 
 /// What the program should do.
 #[derive(Clone, Debug, PartialEq)]

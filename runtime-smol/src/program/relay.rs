@@ -16,6 +16,7 @@ use footbridge_smol::{Host, HostOptions, block_on, drive};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::future::FutureExt;
 
+use super::args::user::PERSON;
 use super::args::{Data, Keeping, Serve, Tls};
 use super::data::{self, Kept};
 use super::invitation::Invitation;
@@ -30,8 +31,6 @@ use super::{users, watchdog};
 /// Files that a relay wants to have open at once, most of them connections. Agents inherit it, so it
 /// is no larger than it has to be.
 const OPEN_FILES: u64 = 8192;
-/// The account of whom a relay runs for: the first one, and that of what there was before others.
-pub(super) const PERSON: &str = "owner";
 
 pub(super) fn run(serve: &Serve) -> Result<(), Error> {
     let log = event_log(serve);

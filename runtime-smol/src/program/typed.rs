@@ -1,7 +1,10 @@
 //! Lines of standard input, for programs that pass them on: as many as are taken, and none in silence.
 
-use std::io::{BufRead, Read};
+use std::io::{self, BufRead, Read};
+use std::sync::mpsc;
 
+use async_channel::Receiver;
+use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_core::base::limits::MAX_LINE_BYTES;
 
 /// What standard input brings.
@@ -47,8 +50,29 @@ pub(super) fn read(mut input: impl BufRead, mut take: impl FnMut(Typed) -> bool)
     }
 }
 
+/// Reads standard input in a thread of its own, so many lines at a time: another one for each permit that
+/// is taken.
+pub(super) fn standard_input(at_once: usize) -> (Receiver<Typed>, mpsc::Receiver<()>) {
+    let (typed, lines) = async_channel::unbounded();
+    let (permits, taken) = mpsc::sync_channel(at_once);
+    std::thread::spawn(move || {
+        read(io::stdin().lock(), |line| permits.send(()).is_ok() && typed.try_send(line).is_ok());
+    });
+    (lines, taken)
+}
+
+/// How a program ends that could not send so many lines.
+pub(super) fn unsent(lines: usize, why: ExitKind) -> Result<(), Error> {
+    let message = match lines {
+        0 => return Ok(()),
+        1 => "one line was not sent; see above for why".to_owned(),
+        many => format!("{many} lines were not sent; see above for why"),
+    };
+    Err(Error { why, message })
+}
+
 /// Reads to the end of a line, and keeps nothing of it.
-fn skip_line(input: &mut impl BufRead) -> std::io::Result<()> {
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
     loop {
         let buffer = input.fill_buf()?;
         let end = buffer.iter().position(|byte| *byte == b'\n');

@@ -8,14 +8,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use footbridge_cli::args::LogArgs;
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::{make_token, read_token};
 use footbridge_cli::{print, random};
 use footbridge_core::relay::{AccessToken, RelayCommand};
 use smol::Timer;
 
-use super::args::Data;
+use super::args::user::{Change, PERSON, User};
 use super::data;
 
 /// Their directory, in the relay's data directory.
@@ -24,52 +23,6 @@ const USERS: &str = "users";
 const GONE: &str = "gone";
 /// How soon a relay notices a change.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// The longest name of a person, in bytes.
-const MAX_NAME_BYTES: usize = 32;
-
-/// What is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct User {
-    pub(super) reports: LogArgs,
-    /// The relay's data.
-    pub(super) data: Data,
-    pub(super) change: Change,
-}
-
-/// What is to be done.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Change {
-    Add(String),
-    Remove(String),
-    List,
-}
-
-impl Change {
-    /// From the words after `user`.
-    pub(super) fn of(words: &[String]) -> Result<Self, Error> {
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        match words[..] {
-            ["add", name] => Ok(Self::Add(checked(name)?)),
-            ["remove", name] => Ok(Self::Remove(checked(name)?)),
-            ["list"] => Ok(Self::List),
-            _ => Err(Error::usage(
-                "footbridge relay user takes add NAME, remove NAME or list".to_owned(),
-            )),
-        }
-    }
-}
-
-fn checked(name: &str) -> Result<String, Error> {
-    let is_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
-    let is_name = !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(is_char);
-    match is_name && name != super::relay::PERSON {
-        true => Ok(name.to_owned()),
-        false => Err(Error::usage(format!(
-            "{name:?} cannot be a person's name here: use a-z, 0-9, - and _, up to {MAX_NAME_BYTES} of them, and not {:?}, which is whom the relay runs for",
-            super::relay::PERSON
-        ))),
-    }
-}
 
 /// The people who may use a relay besides whom it runs for, and the accounts that are over.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -162,7 +115,7 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
     let accounts = Accounts::of(&directory)?;
     match &ask.change {
         Change::List => {
-            let own = [super::relay::PERSON].into_iter();
+            let own = [PERSON].into_iter();
             let names = own.chain(accounts.people.iter().map(|account| person(account)));
             print(&names.map(|name| format!("{name}\n")).collect::<String>())
         }
@@ -205,6 +158,8 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::program::args::Data;
+    use footbridge_cli::args::LogArgs;
 
     #[test]
     fn a_name_is_never_an_account_that_was_there_before() {

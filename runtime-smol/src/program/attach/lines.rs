@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal as _};
-use std::sync::mpsc;
 
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::{Error, ExitKind};
@@ -64,14 +63,8 @@ struct Person {
 
 pub(super) fn run(place: &Place, config: RemoteConfig, log: EventLog) -> Result<(), Error> {
     let (commands, asked) = async_channel::unbounded();
-    let (typed, lines) = async_channel::unbounded();
-    let (permits, taken) = mpsc::sync_channel::<()>(UNDER_WAY);
+    let (lines, taken) = typed::standard_input(UNDER_WAY);
     let is_terminal = io::stdin().is_terminal();
-    std::thread::spawn(move || {
-        typed::read(io::stdin().lock(), |line| {
-            permits.send(()).is_ok() && typed.try_send(line).is_ok()
-        });
-    });
     let viewer_only = config.viewer_only;
     let person = RefCell::new(Person::new());
     let send = |command: RemoteCommand| drop(commands.try_send(command));
@@ -158,15 +151,8 @@ impl Person {
 
     /// A person has read what was not sent; a script learns it from the exit code.
     fn outcome(&self) -> Result<(), Error> {
-        if self.unsaid == 0 || self.is_terminal {
-            return Ok(());
-        }
-        let message = match self.unsaid {
-            1 => "one line was not sent; see above for why".to_owned(),
-            many => format!("{many} lines were not sent; see above for why"),
-        };
         let why = if self.is_refused { ExitKind::Refused } else { ExitKind::Local };
-        Err(Error { why, message })
+        typed::unsent(if self.is_terminal { 0 } else { self.unsaid }, why)
     }
 
     /// Whether there is nothing to wait for: everything that was said has had its turn, or, if nothing

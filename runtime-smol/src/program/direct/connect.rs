@@ -8,7 +8,7 @@ use std::sync::mpsc;
 
 use async_channel::Sender;
 use footbridge_cli::event_log::EventLog;
-use footbridge_cli::exit::Error;
+use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::seed;
 use footbridge_cli::token::Sources;
 use footbridge_cli::value::{Format, Level};
@@ -41,14 +41,8 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
     let machine = Connect::new(ConnectConfig { url, token, give_up, seed: seed()? });
     let (commands, asked) = async_channel::unbounded();
     let is_json = common.json;
-    let (typed, lines) = async_channel::unbounded();
-    let (permits, taken) = mpsc::sync_channel::<()>(UNDER_WAY);
+    let (lines, taken) = typed::standard_input(UNDER_WAY);
     let is_terminal = std::io::stdin().is_terminal();
-    std::thread::spawn(move || {
-        typed::read(std::io::stdin().lock(), |line| {
-            permits.send(()).is_ok() && typed.try_send(line).is_ok()
-        });
-    });
     let terminal = Terminal {
         is_json,
         commands: commands.clone(),
@@ -95,12 +89,7 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
     });
     block_on(driven.or(typed).or(ended))?;
     terminal.printed.take().outcome()?;
-    match terminal.unsaid.get() {
-        0 => Ok(()),
-        _ if is_terminal => Ok(()),
-        1 => Err(Error::local("one line was not sent; see above for why")),
-        many => Err(Error::local(format!("{many} lines were not sent; see above for why"))),
-    }
+    typed::unsent(if is_terminal { 0 } else { terminal.unsaid.get() }, ExitKind::Local)
 }
 
 /// The token that was named, or that of a session of this machine. There may be none: then the server

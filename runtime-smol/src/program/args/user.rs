@@ -1,0 +1,55 @@
+//! The arguments of `footbridge relay user`.
+
+use footbridge_cli::args::LogArgs;
+use footbridge_cli::exit::Error;
+
+use super::Data;
+
+/// The account of whom a relay runs for: the first one, and that of what there was before others.
+pub(in crate::program) const PERSON: &str = "owner";
+/// The longest name of a person, in bytes.
+const MAX_NAME_BYTES: usize = 32;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::program) struct User {
+    pub(in crate::program) reports: LogArgs,
+    /// The relay's data.
+    pub(in crate::program) data: Data,
+    pub(in crate::program) change: Change,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::program) enum Change {
+    Add(String),
+    Remove(String),
+    List,
+}
+
+impl Change {
+    /// From the words after `user`.
+    pub(in crate::program) fn of(words: &[String]) -> Result<Self, Error> {
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        match words[..] {
+            ["add", name] => Ok(Self::Add(checked(name)?)),
+            ["remove", name] => Ok(Self::Remove(checked(name)?)),
+            ["list"] => Ok(Self::List),
+            _ => Err(Error::usage(
+                "footbridge relay user takes add NAME, remove NAME or list".to_owned(),
+            )),
+        }
+    }
+}
+
+fn checked(name: &str) -> Result<String, Error> {
+    let is_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let is_name = !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(is_char);
+    match is_name && name != PERSON {
+        true => Ok(name.to_owned()),
+        false => Err(Error::usage(format!(
+            "{name:?} cannot be a person's name here: use a-z, 0-9, - and _, up to {MAX_NAME_BYTES} of them, and not {:?}, which is whom the relay runs for",
+            PERSON
+        ))),
+    }
+}
