@@ -74,6 +74,18 @@ export class Connection {
     this.#drop();
   }
 
+  /** Leaves until `resume`. */
+  pause() {
+    this.#running = false;
+    this.#drop();
+  }
+
+  resume() {
+    if (this.#abort.signal.aborted) return;
+    this.#running = true;
+    this.#connect();
+  }
+
   /** Tries at once unless the connection is known to be alive. */
   wake() {
     if (!this.#running || this.#trying) return;

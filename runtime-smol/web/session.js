@@ -118,7 +118,7 @@ export class SessionView {
     this.elsewhere = h('a', { class: 'elsewhere', hidden: true, 'data-testid': 'elsewhere' });
     this.search = new Search({ load: (after, limit) => this.options.api.events(this.id, after, limit), goTo: (seq) => this.goTo(seq) });
     this.tidying = new Tidying({
-      change: (change) => this.options.api.changeSession(this.id, change), remove: () => this.options.api.deleteSession(this.id),
+      change: (change) => this.options.api.changeSession(this.id, change), remove: () => this.#remove(),
       onChanged: (session) => this.#show(session), onRemoved: () => { this.options.onGone(); location.hash = '#/'; },
     });
     this.ending = new Ending({
@@ -170,6 +170,17 @@ export class SessionView {
     this.permissions.leave();
     this.waiting.destroy();
     this.options.onStatus(null);
+  }
+
+  /** Nothing asks for a session that is being deleted: the answer would be that it is unknown. */
+  async #remove() {
+    this.connection.pause();
+    try {
+      return await this.options.api.deleteSession(this.id);
+    } catch (error) {
+      this.connection.resume();
+      throw error;
+    }
   }
 
   /** @param {number} seq an event to be shown */
@@ -406,6 +417,7 @@ export class SessionView {
     setText(this.state, gone ? 'Gone' : 'Unavailable');
     setAttributes(this.state, { 'data-state': 'gone', 'data-detail': 'gone', 'data-tone': 'bad' });
     this.stopping.button.hidden = true;
+    this.tidying.button.disabled = true;
     this.working.hidden = true;
     this.stopping.close();
     // What is already on the page stays readable.

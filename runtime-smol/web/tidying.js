@@ -14,7 +14,7 @@ export class Tidying {
     this.options = options;
     const [headId, inputId] = ['tidying', 'title'].map(freshId);
     this.button = h('button', {
-      type: 'button', class: 'quiet', 'data-testid': 'tidy', 'aria-label': 'Rename, archive or delete', 'aria-haspopup': 'dialog', on: { click: () => this.#open() },
+      type: 'button', class: 'quiet', disabled: true, 'data-testid': 'tidy', 'aria-label': 'Rename, archive or delete', 'aria-haspopup': 'dialog', on: { click: () => this.#open() },
     }, '⋯');
     this.input = h('input', { id: inputId, type: 'text', maxlength: 200, 'data-testid': 'title-input', dir: 'auto' });
     this.archive = h('button', { type: 'button', 'data-testid': 'archive', on: { click: () => this.#change({ archived: this.#session?.archived !== true }) } });
@@ -36,6 +36,8 @@ export class Tidying {
   /** @param {any} session as it is now */
   show(session) {
     this.#session = session;
+    // Before this, nobody knows what may be done with it.
+    this.button.disabled = false;
     setText(this.archive, session.archived === true ? 'Take out of the archive' : 'Archive');
     const isOver = session.state === 'ended';
     const isKept = session.worktree && session.worktree.dismissed !== true;

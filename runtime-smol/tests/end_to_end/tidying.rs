@@ -1,5 +1,7 @@
 //! A session is named, put away and deleted on the page.
 
+use serde_json::json;
+
 use crate::support::page::{Page, hook};
 use crate::support::program::Program;
 
@@ -27,7 +29,19 @@ fn a_session_is_renamed_archived_and_deleted_once_it_has_ended() {
     page.see_text(&hook("archived"), "1 archived");
     assert_eq!(page.count(&hook("session-item")), 0);
     page.click(&hook("archived"));
-    page.click(&format!("{} a", hook("session-item")));
+    // Before the relay has said what this session is, it cannot be deleted: the question would
+    // come after the end of what it asks about.
+    let link = format!("{} a", hook("session-item"));
+    page.see(&link);
+    let is_early = page.evaluate(&format!(
+        "new Promise((done) => {{
+            addEventListener('hashchange', () => done(document.querySelector({}).disabled), {{ once: true }});
+            document.querySelector({}).click();
+        }})",
+        json!(hook("tidy")),
+        json!(link),
+    ));
+    assert_eq!(is_early, json!(true));
 
     page.click(&hook("tidy"));
     page.click(&hook("delete"));
