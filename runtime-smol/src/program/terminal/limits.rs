@@ -26,8 +26,10 @@ pub(super) const OFFERS: usize = 6;
 pub(super) const SUGGESTIONS: usize = 20;
 /// Characters of a name in such a suggestion.
 pub(super) const SUGGESTION_CHARS: usize = 500;
-/// How long a question that has just appeared takes no key for its answer: it was meant for something
-/// else.
+/// How long a question that has come by itself takes no key for its answer: who types just then means
+/// something else.
+pub(super) const ARRIVAL_GUARD: std::time::Duration = std::time::Duration::from_secs(1);
+/// How long the keyboard must be at rest before the next of several questions is answered.
 pub(super) const QUESTION_GUARD: std::time::Duration = std::time::Duration::from_millis(400);
 /// Two presses of Ctrl-C within this time leave.
 pub(super) const TWICE: std::time::Duration = std::time::Duration::from_secs(2);

@@ -16,7 +16,7 @@ use super::keys::Key;
 use super::limits::TWICE;
 use super::line::{Line, Span, width};
 use super::paint::Frame;
-use super::panel::{Panel, Pressed};
+use super::panel::{Came, Panel, Pressed};
 use super::status::{self, Part};
 use super::style::{ASK, BAD, CHOSEN, DIM, GOOD, KEY, PERSON, PLAIN, STRONG, WARN};
 use super::text::one_line;
@@ -53,7 +53,7 @@ pub(in crate::program) enum Wish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Focus {
     Input,
-    Question,
+    Question(Came),
     /// Cards are chosen.
     Cards,
 }
@@ -163,8 +163,8 @@ impl Model {
             }
             RemoteNotice::PermissionAsked(asked) => {
                 self.panel.asked(asked.clone());
-                if self.editor.is_empty() {
-                    self.focus = Focus::Question;
+                if self.editor.is_empty() && !matches!(self.focus, Focus::Question(_)) {
+                    self.focus = Focus::Question(Came::ByItself);
                     self.transcript.choose_none();
                 }
             }
@@ -183,7 +183,7 @@ impl Model {
             }
             RemoteNotice::CallbackAsked { .. } | RemoteNotice::CallbackWithdrawn { .. } => {}
         }
-        if !self.panel.is_open() && self.focus == Focus::Question {
+        if !self.panel.is_open() && matches!(self.focus, Focus::Question(_)) {
             self.focus = Focus::Input;
         }
     }
@@ -280,7 +280,9 @@ impl Model {
             Key::WheelDown => return self.transcript.scroll_down(WHEEL),
             _ => {}
         }
-        if self.focus == Focus::Question && self.question_key(now, key) {
+        if let Focus::Question(came) = self.focus
+            && self.question_key(now, key, came)
+        {
             return;
         }
         match key {
@@ -291,18 +293,32 @@ impl Model {
             _ => {}
         }
         match self.focus {
-            Focus::Question => {}
+            Focus::Question(_) => {}
             Focus::Cards => self.card_key(key),
             Focus::Input => self.input_key(key),
         }
     }
 
     /// Whether it was for the question.
-    fn question_key(&mut self, now: Duration, key: &Key) -> bool {
-        match self.panel.key(now, key) {
-            Pressed::Taken => return true,
+    fn question_key(&mut self, now: Duration, key: &Key, came: Came) -> bool {
+        match self.panel.key(now, key, came) {
+            Pressed::Taken => {
+                // No letter of a message: somebody reads the question.
+                if !matches!(key, Key::Char(_)) {
+                    self.focus = Focus::Question(Came::ByKey);
+                }
+                return true;
+            }
             Pressed::No(why) => self.hint = why.to_owned(),
-            Pressed::Answer(answer) => self.wish(RemoteCommand::Answer(answer)),
+            Pressed::Answer(answer) => {
+                self.focus = Focus::Question(Came::ByKey);
+                self.wish(RemoteCommand::Answer(answer));
+            }
+            Pressed::Early => {
+                self.focus = Focus::Input;
+                self.hint = "a question has come: Tab goes to it".to_owned();
+                return false;
+            }
             Pressed::Untaken if matches!(key, Key::Esc | Key::Tab) => {
                 self.focus = Focus::Input;
                 return true;
@@ -350,7 +366,7 @@ impl Model {
         match key {
             Key::Ctrl('d') if self.editor.is_empty() => return self.leave(),
             Key::Tab if self.panel.is_open() => {
-                self.focus = Focus::Question;
+                self.focus = Focus::Question(Came::ByKey);
                 return;
             }
             Key::Tab if self.editor.is_empty() => {
@@ -468,7 +484,7 @@ impl Model {
     ) -> (Vec<Line>, Option<(usize, usize)>) {
         let mut lines = Vec::new();
         let mut cursor = None;
-        let is_focused = self.focus == Focus::Question;
+        let is_focused = matches!(self.focus, Focus::Question(_));
         if self.panel.is_open() {
             // Something of the transcript stays in view, if there is room.
             let most = if is_focused { rows.saturating_sub(4) } else { rows / 2 };

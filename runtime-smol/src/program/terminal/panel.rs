@@ -6,7 +6,7 @@ use footbridge_core::remote::Asked;
 use footbridge_core::wire::viewer::PermissionPost;
 
 use super::keys::Key;
-use super::limits::QUESTION_GUARD;
+use super::limits::{ARRIVAL_GUARD, QUESTION_GUARD};
 use super::line::{Line, Span};
 use super::question::{Answering, Question};
 use super::style::{ASK, CHOSEN, DIM, KEY, PLAIN};
@@ -31,7 +31,18 @@ pub(super) enum Pressed {
     Untaken,
     /// It cannot be done, for this reason.
     No(&'static str),
+    /// The question has only just come: the key is part of what a person was typing.
+    Early,
     Answer(PermissionPost),
+}
+
+/// How a question came to have the keyboard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Came {
+    /// It appeared, while nothing stood in the input.
+    ByItself,
+    /// A person went to it, or has answered the one before.
+    ByKey,
 }
 
 /// What is shown.
@@ -150,7 +161,7 @@ impl Panel {
     }
 
     /// A key while it has the focus.
-    pub(super) fn key(&mut self, now: Duration, key: &Key) -> Pressed {
+    pub(super) fn key(&mut self, now: Duration, key: &Key, came: Came) -> Pressed {
         let (room, count, is_long) = (self.room.max(2) - 1, self.questions.len(), self.is_long);
         let Some(question) = self.questions.get_mut(self.at) else { return Pressed::Untaken };
         if !question.is_typing() {
@@ -205,8 +216,17 @@ impl Panel {
                 _ => {}
             }
         }
-        let is_new = question.appeared.is_none_or(|at| now < at + QUESTION_GUARD);
+        let guard = match came {
+            Came::ByItself => ARRIVAL_GUARD,
+            Came::ByKey => QUESTION_GUARD,
+        };
+        let is_new = question.appeared.is_none_or(|at| now < at + guard);
         if is_new && !question.is_typing() {
+            if came == Came::ByItself && matches!(key, Key::Char(_) | Key::Paste(_)) {
+                return Pressed::Early;
+            }
+            // Whoever goes on typing has not read it.
+            question.appeared = Some(now);
             return Pressed::No("the question has just appeared: press the key again");
         }
         match question.key(key) {

@@ -9,7 +9,7 @@ use footbridge_core::wire::viewer::{Behavior, Origin, PermissionPost, Receipts};
 use serde_json::{Value, json};
 
 use super::keys::Key;
-use super::limits::{QUESTION_GUARD, TRANSCRIPT_BYTES};
+use super::limits::{ARRIVAL_GUARD, QUESTION_GUARD, TRANSCRIPT_BYTES};
 use super::model::{Model, Size, Wish};
 
 struct World {
@@ -89,7 +89,7 @@ impl World {
             message: Text::from(message.to_string()),
         }));
         self.text();
-        self.now += QUESTION_GUARD;
+        self.now += ARRIVAL_GUARD;
     }
 
     fn key(&mut self, key: &Key) {
@@ -342,12 +342,43 @@ fn a_key_that_was_meant_for_something_else_answers_nothing() {
     assert_eq!(world.answer().request_id, "P");
     // What was being typed is still there.
     assert!(world.text().contains("> my yn"));
-    world.key(&Key::Ctrl('u'));
+}
+
+#[test]
+fn who_begins_to_type_as_a_question_comes_answers_nothing_and_loses_no_letter() {
+    let mut world = World::new(60, 20);
     let at = world.now;
-    world.asks("Q", "Bash", &json!({"command": "ls"}), &json!([]));
+    world.asks("P", "Bash", &json!({"command": "ls"}), &json!([]));
     world.now = at;
+    for c in "yes, any".chars() {
+        world.key(&Key::Char(c));
+        world.now += ARRIVAL_GUARD / 4;
+        world.text();
+    }
+    assert!(world.commands().is_empty());
+    assert!(world.text().contains("> yes, any") && world.text().contains("Tab answers"));
+    world.key(&Key::Tab);
     world.key(&Key::Char('y'));
-    assert!(world.commands().is_empty() && world.text().contains("has just appeared"));
+    assert_eq!(world.answer().request_id, "P");
+}
+
+#[test]
+fn keys_that_go_on_answer_no_question_that_follows_another() {
+    let mut world = World::new(60, 20);
+    for id in ["P", "Q"] {
+        world.asks(id, "Bash", &json!({"command": "ls"}), &json!([]));
+    }
+    world.key(&Key::Char('y'));
+    assert_eq!(world.answer().request_id, "P");
+    for _ in 0..8 {
+        world.text();
+        world.now += QUESTION_GUARD / 2;
+        world.key(&Key::Char('y'));
+        assert!(world.commands().is_empty() && world.text().contains("has just appeared"));
+    }
+    world.now += QUESTION_GUARD;
+    world.key(&Key::Char('y'));
+    assert_eq!(world.answer().request_id, "Q");
 }
 
 #[test]
