@@ -240,9 +240,11 @@ class Group {
     this.#current = current;
     const online = environment?.online ?? false;
     setText(this.name, environment ? visibleText(environment.machine_name) : 'Sessions on machines that are no longer registered');
-    setText(this.online, environment ? (online ? 'Online' : `Offline, last seen ${ago(environment.last_seen_at)}`) : '');
+    const draining = online && environment?.draining === true;
+    const presence = online ? (draining ? 'Online, but takes no more sessions: its worker was told to end with its last one' : 'Online') : `Offline, last seen ${ago(environment?.last_seen_at)}`;
+    setText(this.online, environment ? presence : '');
     setText(this.place, environment ? visibleText([environment.directory, environment.branch].filter(Boolean).join(' · ')) : '');
-    setAttributes(this.element, { 'data-testid': environment ? 'environment' : null, 'data-online': environment ? String(online) : null });
+    setAttributes(this.element, { 'data-testid': environment ? 'environment' : null, 'data-online': environment ? String(online) : null, 'data-draining': draining ? 'true' : null });
     setAttributes(this.create, { 'aria-label': `New session on ${visibleText(environment?.machine_name ?? '')}` });
     this.create.hidden = !environment;
     const isAway = (/** @type {any} */ { id, archived }) => archived === true && id !== current;

@@ -33,6 +33,7 @@ export function stateOf(session, isOnline = true) {
   const open = questions.filter((one) => !one.turn_ended).length;
   if (open) return is('waiting', open > 1 ? `${open} questions wait for you` : 'Waits for you', 'warn', NEED.you);
   if (state === 'queued') {
+    if (isOnline && session.worker_draining === true) return is('draining', 'Queued: its machine takes no more sessions now', 'warn', NEED.works);
     return isOnline ? is(state, 'Queued', 'quiet', NEED.works) : is('asleep', 'Queued until its machine is back', 'warn', NEED.works);
   }
   if (state === 'starting') return is(state, 'Starting', 'quiet', NEED.works);

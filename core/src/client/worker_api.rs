@@ -92,6 +92,12 @@ pub fn note_worktree(
     post(relay, &path, Some(environment.secret), note)
 }
 
+/// `POST …/drain` (W-9).
+pub fn drain(relay: &BaseUrl, environment: EnvironmentKey<'_>) -> Request {
+    let path = format!("/v1/environments/{}/drain", environment.id);
+    post(relay, &path, Some(environment.secret), &Empty {})
+}
+
 /// `POST …/sessions/{session}/redispatch` (W-8).
 pub fn redispatch(
     relay: &BaseUrl,

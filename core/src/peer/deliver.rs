@@ -250,6 +250,7 @@ mod tests {
             name: String::new(),
             status: String::new(),
             waiting_for: None,
+            worker_draining: false,
             directory: String::new(),
         }
     }

@@ -46,6 +46,9 @@ pub struct Entry {
     /// What it waits for.
     #[serde(default)]
     pub waiting_for: Option<String>,
+    /// Whether its worker takes no more sessions (W-9).
+    #[serde(default)]
+    pub worker_draining: bool,
     /// Where it works.
     #[serde(default)]
     pub directory: String,
@@ -176,6 +179,7 @@ mod tests {
             name: "a".into(),
             status: "running".into(),
             waiting_for: None,
+            worker_draining: false,
             directory: "/w".into(),
         }
     }

@@ -127,6 +127,7 @@ pub(super) enum WorkerCall {
     Heartbeat,
     StopWork,
     NoteWorktree,
+    Drain,
     Redispatch,
 }
 

@@ -42,6 +42,9 @@ pub struct Environment {
     pub active_sessions: usize,
     /// Whether it has been heard from recently.
     pub is_online: bool,
+    /// Whether its worker takes no more sessions, until it registers again (W-9).
+    #[serde(default)]
+    pub is_draining: bool,
     /// When it first registered.
     pub created_at: UnixTime,
     /// When it was last heard from.
@@ -160,6 +163,9 @@ pub struct Session {
     pub state: SessionState,
     /// Whether a person asked for it to end.
     pub is_stopping: bool,
+    /// Whether its worker takes no more sessions: what is queued stays so (W-9).
+    #[serde(default)]
+    pub is_worker_draining: bool,
     /// Whether its person has put it away (U-5).
     #[serde(default)]
     pub is_archived: bool,

@@ -82,6 +82,12 @@ pub enum StoreOp {
         /// The environment.
         id: EnvironmentId,
     },
+    /// Its worker takes no more sessions, until it registers again; it is told again in vain (W-9).
+    /// Answer: `Done`.
+    DrainEnvironment {
+        /// The environment.
+        id: EnvironmentId,
+    },
     /// Checks that things exist, and touches nothing. Answer: `Done`.
     Find {
         /// An environment.
@@ -582,6 +588,7 @@ impl StoreOp {
         match self {
             Self::RegisterEnvironment { .. } => "RegisterEnvironment",
             Self::RemoveEnvironment { .. } => "RemoveEnvironment",
+            Self::DrainEnvironment { .. } => "DrainEnvironment",
             Self::Find { .. } => "Find",
             Self::Prove { .. } => "Prove",
             Self::GetEnvironment { .. } => "GetEnvironment",

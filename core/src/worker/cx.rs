@@ -49,6 +49,8 @@ pub(super) enum Purpose {
     /// With the fence that it was sent under.
     Report(WorkId, u64),
     WorktreeNote,
+    /// It is told that no more sessions are taken.
+    Drain,
     Deregister,
     Agent(SessionId),
     Link(SessionId),
@@ -67,6 +69,7 @@ impl Purpose {
             | Self::Redispatch(..)
             | Self::Report(..)
             | Self::WorktreeNote
+            | Self::Drain
             | Self::Deregister
             | Self::Link(_) => true,
             Self::LoadState
@@ -125,6 +128,8 @@ pub(super) enum Timer {
     Pointer,
     /// The relay is told again what became of a worktree.
     WorktreeNote,
+    /// The relay is told again that no more sessions are taken.
+    Drain,
     /// The pause after a git command that ran into a lock.
     Git,
     /// The end of a shutdown, whatever is still outstanding.

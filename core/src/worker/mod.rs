@@ -33,6 +33,7 @@ mod continuity;
 mod conversation_id;
 mod cx;
 mod dispatch;
+mod draining;
 mod git;
 mod heartbeat;
 mod hold;

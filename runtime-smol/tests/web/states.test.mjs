@@ -35,6 +35,7 @@ test('what was stopped by a person is no fault', () => {
 
 test('a session waits for its machine, and says so', () => {
   assert.equal(stateOf({ state: 'queued' }, true).label, 'Queued');
+  assert.equal(stateOf({ state: 'queued', worker_draining: true }).label, 'Queued: its machine takes no more sessions now');
   assert.equal(stateOf({ state: 'queued' }, false).label, 'Queued until its machine is back');
 });
 

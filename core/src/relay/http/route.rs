@@ -41,6 +41,7 @@ pub(in crate::relay) enum Route {
     StopWork(EnvironmentId, WorkId),
     Redispatch(EnvironmentId, SessionId),
     NoteWorktree(EnvironmentId),
+    Drain(EnvironmentId),
     Deregister(EnvironmentId),
     Ingress(SessionId),
     CreateCodeSession,
@@ -113,6 +114,7 @@ impl Route {
             | Self::StopWork(id, _)
             | Self::Redispatch(id, _)
             | Self::NoteWorktree(id)
+            | Self::Drain(id)
             | Self::Deregister(id) => (Some(id), None),
             Self::Ingress(id)
             | Self::Bridge(id)
@@ -212,7 +214,7 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 60] = {
+pub(in crate::relay) static TABLE: [Row; 61] = {
     use Access::{Anybody, Approval, Bridge, CodeSession, CodeWorker, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
@@ -246,6 +248,7 @@ pub(in crate::relay) static TABLE: [Row; 60] = {
         row(Post, "/v1/environments/{id}/work/{work}/stop", Environment, Body, Make::Work(Route::StopWork)),
         row(Post, "/v1/environments/{id}/sessions/{session}/redispatch", Environment, Body, Make::Redispatch(Route::Redispatch)),
         row(Post, "/v1/environments/{id}/worktrees", Environment, Body, Make::Environment(Route::NoteWorktree)),
+        row(Post, "/v1/environments/{id}/drain", Environment, Body, Make::Environment(Route::Drain)),
         row(Post, "/v1/environments/{id}/stop", Environment, Body, Make::Environment(Route::Deregister)),
         row(Get, "/v1/session_ingress/ws/{session}", Session, Nothing, Make::Session(Route::Ingress)),
         row(Get, "/v2/session_ingress/ws/{session}", Session, Nothing, Make::Session(Route::Ingress)),
@@ -404,6 +407,7 @@ mod tests {
                 Route::Redispatch(environment(), session()),
             ),
             (Post, "/v1/environments/env_1/worktrees", Route::NoteWorktree(environment())),
+            (Post, "/v1/environments/env_1/drain", Route::Drain(environment())),
             (Post, "/v1/environments/env_1/stop", Route::Deregister(environment())),
             (Get, "/v1/session_ingress/ws/session_1", Route::Ingress(session())),
             (Get, "/v2/session_ingress/ws/session_1", Route::Ingress(session())),

@@ -9,6 +9,7 @@ use super::response::{self, json};
 use crate::contract::action::Response;
 use crate::store::{Device, Entry, Environment, Healthcheck, Page, ReceiptPage, Session};
 use crate::wire::device::{DeviceView, Devices};
+use crate::wire::session::SessionState;
 use crate::wire::viewer::{
     EnvironmentList, EnvironmentView, EventView, HealthcheckView, ReceiptList, SessionView,
     write_page,
@@ -27,6 +28,7 @@ impl<'a> From<&'a Environment> for EnvironmentView<'a> {
             max_sessions: registration.max_sessions,
             active_sessions: environment.active_sessions,
             online: environment.is_online,
+            draining: environment.is_draining,
             created_at: environment.created_at,
             last_seen_at: environment.last_seen_at,
             last_healthcheck: environment.last_healthcheck.map(HealthcheckView::from),
@@ -49,6 +51,7 @@ pub(in crate::relay) fn session(session: &Session, connected: bool) -> SessionVi
         state: session.state,
         connected,
         stopping: session.is_stopping,
+        worker_draining: session.is_worker_draining && session.state == SessionState::Queued,
         archived: session.is_archived,
         pending_permissions: Cow::Borrowed(&session.pending),
         receipts: session.receipts,

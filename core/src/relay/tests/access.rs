@@ -9,7 +9,7 @@ use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 use crate::relay::worker_tokens::WorkerClaims;
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 60] = [
+const ANSWERS: [(&str, u16, u16); 61] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -40,6 +40,7 @@ const ANSWERS: [(&str, u16, u16); 60] = [
     ("POST /v1/environments/{id}/work/{work}/stop", 200, 403),
     ("POST /v1/environments/{id}/sessions/{session}/redispatch", 200, 403),
     ("POST /v1/environments/{id}/worktrees", 400, 403),
+    ("POST /v1/environments/{id}/drain", 200, 403),
     ("POST /v1/environments/{id}/stop", 200, 403),
     ("GET /v1/session_ingress/ws/{session}", 426, 403),
     ("GET /v2/session_ingress/ws/{session}", 426, 403),

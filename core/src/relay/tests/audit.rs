@@ -179,11 +179,12 @@ const READS: [&str; 11] = [
 ];
 
 /// What workers and the relay itself cause.
-const NOT_OF_PEOPLE: [&str; 19] = [
+const NOT_OF_PEOPLE: [&str; 20] = [
     "AckInbound",
     "AckWork",
     "Append",
     "AttachLink",
+    "DrainEnvironment",
     "EndAccount",
     "Find",
     "Lapse",

@@ -400,3 +400,39 @@ fn an_environment_that_came_back_goes_offline_again_as_quickly_as_before() {
         assert_eq!(world.get(&target, TOKEN).1["online"], false);
     }
 }
+
+#[test]
+fn whoever_waits_for_a_worker_that_drains_is_told_so_until_it_registers_again() {
+    let mut world = World::new();
+    let (worker, running, _) = world.running();
+    let queued = world.create(&worker);
+    let overview = world.websocket("/v1/overview/ws", TOKEN, "");
+    let watched = world.subscribe(&queued, 0);
+    world.received(overview);
+    world.received(watched);
+    let target = format!("/v1/environments/{}/drain", worker.environment);
+    for _ in 0..2 {
+        let answer = world.post(&target, &worker.secret, &json!({}));
+        assert_eq!(answer, (200, json!({"state": "draining"})));
+    }
+    let told = world.received(overview);
+    let is_told = |frame: &&Value| frame["environment"]["draining"] == true;
+    assert_eq!(told.iter().filter(is_told).count(), 1, "once: {told:?}");
+    let told = world.received(watched);
+    let last = told.iter().rfind(|frame| frame["type"] == "session").expect("it was announced");
+    assert_eq!(last["session"]["worker_draining"], true);
+    assert_eq!(world.session(&running.session)["worker_draining"], false, "it runs");
+    let later = world.create(&worker);
+    assert_eq!(world.session(&later)["worker_draining"], true);
+    let (status, _) = world.post(&target, TOKEN, &json!({}));
+    assert_eq!(status, 403, "a person stops a worker where it runs");
+
+    let again = json!({"machine_name": "laptop", "directory": "/home/me/project", "max_sessions": 32,
+                       "environment_id": worker.environment});
+    assert_eq!(world.post("/v1/environments/bridge", TOKEN, &again).0, 200);
+    let (_, environment) = world.get(&format!("/v1/environments/{}", worker.environment), TOKEN);
+    assert_eq!(environment["draining"], false);
+    for session in [&queued, &later] {
+        assert_eq!(world.session(session)["worker_draining"], false);
+    }
+}

@@ -52,6 +52,12 @@ pub(super) fn deregister(cx: &mut Cx, op: OpId, id: EnvironmentId) {
     cx.store(Pending::WorkerCall { op, call }, StoreOp::RemoveEnvironment { id });
 }
 
+/// Its worker takes no more sessions.
+pub(super) fn drain(cx: &mut Cx, op: OpId, id: EnvironmentId) {
+    let call = WorkerCall::Drain;
+    cx.store(Pending::WorkerCall { op, call }, StoreOp::DrainEnvironment { id });
+}
+
 fn check(registration: &Registration) -> Result<(), ApiError> {
     let Registration { machine_name, directory, branch, git_repo_url, max_sessions, .. } =
         registration;

@@ -29,6 +29,10 @@ pub(in crate::relay) fn serve(
         Route::StopWork(environment, id) => work::stop(cx, op, request, environment, id),
         Route::NoteWorktree(environment) => work::note_worktree(cx, op, request, environment),
         Route::Redispatch(environment, session) => work::redispatch(cx, op, environment, session),
+        Route::Drain(id) => {
+            environments::drain(cx, op, id);
+            Ok(())
+        }
         Route::Deregister(id) => {
             environments::deregister(cx, op, id);
             Ok(())
@@ -66,6 +70,7 @@ pub(in crate::relay) fn response(cx: &mut Cx, call: WorkerCall, answer: &Answer)
         }
         (WorkerCall::Deregister | WorkerCall::StopWork, Answer::Done) => response::state("stopped"),
         (WorkerCall::NoteWorktree, Answer::Done) => response::state("noted"),
+        (WorkerCall::Drain, Answer::Done) => response::state("draining"),
         (WorkerCall::Redispatch, Answer::Done) => response::state("queued"),
         (WorkerCall::Ack, Answer::Renewed { .. }) => response::state("acked"),
         (WorkerCall::Heartbeat, Answer::Renewed { is_stopping }) => work::renewed(cx, *is_stopping),

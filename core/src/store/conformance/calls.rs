@@ -186,6 +186,14 @@ impl Model {
                     format!("lapse: {id} still exists after its removal")
                 })
             }
+            StoreOp::DrainEnvironment { id } => {
+                let known = self.environments.get_mut(id);
+                ensure(answer.is_ok() == known.is_some(), || format!("draining: {answer:?}"))?;
+                if let Some(known) = known {
+                    known.is_draining = true;
+                }
+                Ok(())
+            }
             StoreOp::Find { environment, session } => {
                 let is_there = environment.iter().all(|id| self.environments.contains_key(id))
                     && session.iter().all(|id| self.sessions.contains_key(id));
@@ -432,6 +440,21 @@ impl Model {
         let own = self.environments.iter().filter(|(_, known)| known.owner == *owner);
         let is_own = environments.iter().map(|found| &found.id).eq(own.map(|(id, _)| id));
         ensure(is_own, || format!("owners: the list is not the environments of {owner:?}"))?;
+        for environment in environments {
+            let known = self.environments.get(&environment.id);
+            let is_draining = known.is_some_and(|known| known.is_draining);
+            ensure(environment.is_draining == is_draining, || {
+                format!("draining: {} is said to drain: {}", environment.id, !is_draining)
+            })?;
+        }
+        for session in sessions {
+            let known = self.environments.get(&session.environment);
+            let is_draining = known.is_some_and(|known| known.is_draining);
+            ensure(
+                session.state == SessionState::Ended || session.is_worker_draining == is_draining,
+                || format!("draining: {} does not know what its worker does", session.id),
+            )?;
+        }
         self.check_list(owner, sessions, self.policy.listed_sessions, |_, _| true)
     }
 

@@ -48,6 +48,7 @@ impl Model {
             return Ok(());
         }
         let model = EnvironmentModel {
+            is_draining: false,
             owner: owner.clone(),
             worker_id: None,
             worker_run: None,

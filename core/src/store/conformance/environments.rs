@@ -65,6 +65,7 @@ impl Model {
             worker_run: None,
             heard: self.now,
             created_at,
+            is_draining: false,
             named_claims: 0,
             healthcheck: None,
             is_healthcheck_open: false,
@@ -72,6 +73,7 @@ impl Model {
         };
         let known = self.environments.entry(environment.id.clone()).or_insert(model);
         known.heard = self.now;
+        known.is_draining = false;
         if registration.worker_run.is_some() || again.is_none() {
             known.worker_id.clone_from(&registration.worker_id);
             known.worker_run = registration.worker_run;

@@ -46,6 +46,7 @@ pub(super) struct EnvironmentModel {
     pub(super) worker_run: Option<u64>,
     pub(super) heard: StoreTime,
     pub(super) created_at: UnixTime,
+    pub(super) is_draining: bool,
     /// Leases handed out under a key.
     pub(super) named_claims: usize,
     /// The item of the last healthcheck.
@@ -134,6 +135,7 @@ impl Model {
             | StoreOp::RenewLease { environment, .. }
             | StoreOp::StopWork { environment, .. }
             | StoreOp::NoteWorktree { environment, .. }
+            | StoreOp::DrainEnvironment { id: environment }
             | StoreOp::Redispatch { environment, .. } => Some(environment.clone()),
             StoreOp::AttachLink { session, .. } | StoreOp::Bridge { session, .. } if is_done => {
                 self.sessions.get(session).map(|known| known.environment.clone())

@@ -290,7 +290,7 @@ fn operations_and_outcomes_round_trip_through_json() {
 }
 
 /// Every operation that succeeds, every error by its name, and every limit by what it counts.
-const COVERED: [&str; 70] = [
+const COVERED: [&str; 71] = [
     "AckInbound",
     "AckWork",
     "AnswerCallback",
@@ -311,6 +311,7 @@ const COVERED: [&str; 70] = [
     "CreateCodeSession",
     "CreateSession",
     "DeleteSession",
+    "DrainEnvironment",
     "EnvironmentUnknown",
     "Find",
     "GetEnvironment",

@@ -212,6 +212,7 @@ impl Walk {
             100..103 => self.create_code_session(),
             103.. => self.code_session(model),
             0..5 => self.register(model),
+            5 if self.one_in(2) => StoreOp::DrainEnvironment { id: self.environment(model) },
             5 => StoreOp::RemoveEnvironment { id: self.environment(model) },
             6..8 => self.lookup(model),
             8..10 => {

@@ -10,7 +10,7 @@ use super::removal;
 use super::result::ended;
 use super::sessions::end_session_as;
 use super::takeover::{self, Run};
-use super::worktrees;
+use super::{draining, worktrees};
 use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Environment};
@@ -64,6 +64,7 @@ pub(super) fn add<T: Tables>(
         registration: registration.clone(),
         active_sessions: 0,
         is_online: true,
+        is_draining: false,
         created_at: cx.wall,
         last_seen_at: cx.wall,
         last_healthcheck: None,
@@ -102,9 +103,13 @@ fn register_again<T: Tables>(
     }
     known.environment.registration = registration;
     touch(cx, &mut known);
+    let was_draining = core::mem::take(&mut known.environment.is_draining);
     schedule_check(cx, &mut known)?;
     cx.changes.environment(&known.environment);
     cx.tables.put_environment(known)?;
+    if was_draining {
+        draining::mark_sessions(cx, &id, false)?;
+    }
     if run == Run::Later {
         takeover::take_over(cx, &id)?;
     }

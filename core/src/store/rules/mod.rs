@@ -37,6 +37,7 @@ mod code_sessions;
 mod conversation;
 mod cx;
 mod devices;
+mod draining;
 mod environments;
 mod healthcheck;
 mod links;

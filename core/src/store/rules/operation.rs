@@ -5,8 +5,8 @@ use super::conversation::own;
 use super::cx::{Answered, Cx};
 use super::sessions::NewSession;
 use super::{
-    accounts, audit, callbacks, code_sessions, devices, environments, healthcheck, links, messages,
-    permissions, pushes, receipts, sessions, tidying, work, worktrees,
+    accounts, audit, callbacks, code_sessions, devices, draining, environments, healthcheck, links,
+    messages, permissions, pushes, receipts, sessions, tidying, work, worktrees,
 };
 use crate::store::committed::Answer;
 use crate::store::tables::Tables;
@@ -19,6 +19,7 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
             environments::register(cx, &registering, id, registration)
         }
         StoreOp::RemoveEnvironment { id } => environments::remove(cx, id),
+        StoreOp::DrainEnvironment { id } => draining::begin(cx, id),
         StoreOp::Find { environment, session } => {
             environments::find(cx, environment.as_ref(), session.as_ref())
         }

@@ -52,6 +52,7 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
     let mut conversation =
         new_conversation(cx, (owner, environment, id), title, key, alloc::vec![work.clone()]);
     conversation.row.options = options.cloned();
+    conversation.row.session.is_worker_draining = known.environment.is_draining;
     conversation.log_state(cx)?;
     let answer = Answer::Session(Box::new(conversation.row.session.clone()));
     conversation.save(cx)?;
@@ -98,6 +99,7 @@ pub(super) fn new_conversation<T>(
         title: title.map(ToString::to_string),
         state: SessionState::Queued,
         is_stopping: false,
+        is_worker_draining: false,
         is_archived: false,
         pending: alloc::vec::Vec::new(),
         activities: alloc::vec::Vec::new(),

@@ -34,10 +34,11 @@ fn environment() -> impl Strategy<Value = EnvironmentView<'static>> {
     let healthcheck = (time(), of(time()))
         .prop_map(|(asked_at, answered_at)| HealthcheckView { asked_at, answered_at });
     let names = (environment_id(), words(), words(), maybe_text(), maybe_text(), words());
-    let rest = (any::<(u32, usize, bool)>(), time(), time(), of(healthcheck));
+    let rest = (any::<(u32, usize, bool, bool)>(), time(), time(), of(healthcheck));
     (names, rest).prop_map(|(names, rest)| {
         let (id, machine_name, directory, branch, git_repo_url, worker_type) = names;
-        let ((max_sessions, active_sessions, online), created_at, last_seen_at, last) = rest;
+        let ((max_sessions, active_sessions, online, draining), created_at, last_seen_at, last) =
+            rest;
         EnvironmentView {
             id: Cow::Owned(id),
             machine_name,
@@ -48,6 +49,7 @@ fn environment() -> impl Strategy<Value = EnvironmentView<'static>> {
             max_sessions,
             active_sessions,
             online,
+            draining,
             created_at,
             last_seen_at,
             last_healthcheck: last,
@@ -87,6 +89,7 @@ fn session() -> impl Strategy<Value = SessionView<'static>> {
             state,
             connected,
             stopping,
+            worker_draining: last_seq % 5 == 2,
             archived: last_seq % 3 == 1,
             pending_permissions: Cow::Owned(pending),
             receipts: Receipts { stored: last_seq, seen: first_seq, ..Receipts::default() },

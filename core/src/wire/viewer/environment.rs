@@ -34,6 +34,9 @@ pub struct EnvironmentView<'a> {
     /// Whether its worker has been heard from recently.
     #[serde(default)]
     pub online: bool,
+    /// Whether its worker takes no more sessions (W-9).
+    #[serde(default)]
+    pub draining: bool,
     /// When it first registered.
     #[serde(with = "rfc3339")]
     pub created_at: UnixTime,

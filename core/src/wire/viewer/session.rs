@@ -30,6 +30,9 @@ pub struct SessionView<'a> {
     /// Whether a person asked for it to end.
     #[serde(default)]
     pub stopping: bool,
+    /// Whether it is queued for a worker that takes no more sessions (W-9).
+    #[serde(default)]
+    pub worker_draining: bool,
     /// Whether its person has put it away (U-5).
     #[serde(default)]
     pub archived: bool,

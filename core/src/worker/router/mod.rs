@@ -21,6 +21,7 @@ use crate::worker::continuity::pointer::PointerFile;
 use crate::worker::continuity::{Continuity, Opened};
 use crate::worker::cx::{Cx, Purpose, Timer};
 use crate::worker::dispatch::Claims;
+use crate::worker::draining::Draining;
 use crate::worker::heartbeat;
 use crate::worker::lease::Lease;
 use crate::worker::notice::{WorkerCommand, WorkerNotice};
@@ -70,6 +71,7 @@ pub(super) struct Parts {
     worktrees: Worktrees,
     offers: Offers,
     removals: Removals,
+    draining: Draining,
     shutdown: Shutdown,
 }
 
@@ -91,6 +93,7 @@ impl Router {
                 worktrees: Worktrees::new(),
                 offers: Offers::default(),
                 removals: Removals::default(),
+                draining: Draining::No,
                 shutdown: Shutdown::NotBegun,
             },
             config,
@@ -157,6 +160,8 @@ impl Role for Router {
             }
             Timer::Pointer => parts.pointer.touch(cx),
             Timer::WorktreeNote => parts.tell_of_worktrees(cx),
+            // What is due is told once everything else is settled.
+            Timer::Drain => {}
             Timer::Git => parts.worktrees.resume(cx),
             Timer::Shutdown => parts.shutdown.finish(cx),
         });
@@ -188,6 +193,7 @@ impl Role for Router {
     fn settle(&mut self, engine: &mut CxOf<Self>) {
         self.with(engine, |parts, cx| {
             parts.end_if_drained(cx);
+            parts.tell_of_drain(cx);
             let secret = parts.registration.environment().map(|own| &own.secret);
             parts.gate.hold(&mut at_gate(cx), secret, parts.registration.credential());
         });
@@ -278,6 +284,7 @@ impl Parts {
                 self.offers.told(cx, event);
                 self.tell_of_worktrees(cx);
             }
+            Purpose::Drain => self.draining.told(cx, event),
             Purpose::Proof => self.proof_answered(cx, event),
             Purpose::Register => self.register_answered(cx, event),
             Purpose::LockToken => self.registration.token_locked(cx, &event),
@@ -463,6 +470,7 @@ impl Parts {
     /// What is running ends in its own time, and nothing else begins.
     fn drain(&mut self, cx: &mut Cx<'_>, hand_over: bool) {
         if self.shutdown.drain(hand_over) {
+            self.draining.begin();
             if !self.sessions.await_lease() {
                 self.polling.cancel(cx);
             }
@@ -474,6 +482,13 @@ impl Parts {
         let Some(hand_over) = self.shutdown.draining() else { return };
         if self.sessions.len() == 0 && self.claims.len() == 0 {
             if hand_over { self.hand_over(cx) } else { self.shut_down(cx, Ok(())) }
+        }
+    }
+
+    /// Not of one that ends at once.
+    fn tell_of_drain(&mut self, cx: &mut Cx<'_>) {
+        if self.shutdown.draining().is_some() {
+            self.draining.tell(cx, self.registration.serving());
         }
     }
 

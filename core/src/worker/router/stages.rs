@@ -84,6 +84,7 @@ impl Parts {
         }
         self.look_for_own_session(cx, &live);
         self.reports.look_for_earlier(cx);
+        self.draining.registered();
         self.tell_of_worktrees(cx);
         self.polling.relay_answers(cx);
         self.poll_if_there_is_room(cx);

@@ -116,6 +116,8 @@ fn a_worker_that_drains_takes_no_session_and_ends_with_its_last_one() {
     let Running { agent, link } = bench.start_session(poll, 1);
     bench.command(WorkerCommand::Drain { hand_over: false });
     assert_eq!(bench.signals(), [], "its session continues");
+    let (drain, _) = bench.request("/environments/env_1/drain");
+    bench.respond(drain, 200, "{}");
     while bench.has_request("/work/poll") {
         let (poll, _) = bench.request("/work/poll");
         bench.respond(poll, 204, "");
@@ -124,6 +126,7 @@ fn a_worker_that_drains_takes_no_session_and_ends_with_its_last_one() {
         bench.wait();
     }
     assert!(!bench.has_request("/work/poll"), "it asks for work");
+    assert!(!bench.has_request("/drain"), "the relay knows");
     assert_eq!(bench.outcome, None);
     bench.exit(agent, ExitStatus::Code(0));
     bench.handle(frame(link, &ControlFrame::Ack { received: 2 }));
@@ -138,6 +141,7 @@ fn a_worker_that_drains_takes_no_session_and_ends_with_its_last_one() {
 fn a_worker_without_a_session_drains_at_once() {
     let (mut bench, _) = Bench::serving(|_| {});
     bench.command(WorkerCommand::Drain { hand_over: false });
+    assert!(!bench.has_request("/drain"), "nobody has to wait for it");
     let (deregister, _) = bench.request("/environments/env_1/stop");
     bench.respond(deregister, 200, "{}");
     assert_eq!(bench.outcome, Some(Ok(())));
@@ -158,4 +162,45 @@ fn a_worker_that_drains_can_still_be_shut_down() {
     bench.command(WorkerCommand::Drain { hand_over: false });
     bench.command(WorkerCommand::Shutdown);
     assert_eq!(bench.signals(), [Signal::Terminate]);
+}
+
+#[test]
+fn the_relay_is_told_of_a_drain_until_it_knows() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.start_session(poll, 1);
+    bench.command(WorkerCommand::Drain { hand_over: false });
+    for _ in 0..3 {
+        let (drain, _) = bench.request("/environments/env_1/drain");
+        bench.refuse(drain, 503, "unavailable");
+        assert!(!bench.has_request("/drain"), "not without a pause");
+        while !bench.has_request("/drain") {
+            bench.wait();
+        }
+    }
+    let (drain, _) = bench.request("/environments/env_1/drain");
+    bench.refuse(drain, 404, "not_found");
+    for _ in 0..10 {
+        bench.wait();
+    }
+    assert!(!bench.has_request("/drain"), "a relay of before cannot be told");
+}
+
+#[test]
+fn a_relay_with_which_a_draining_worker_registers_again_is_told_again() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    bench.start_session(poll, 1);
+    bench.command(WorkerCommand::Drain { hand_over: false });
+    let (drain, _) = bench.request("/environments/env_1/drain");
+    bench.respond(drain, 200, "{}");
+    while !bench.has_request("/work/work_1/heartbeat") {
+        bench.wait();
+    }
+    let (heartbeat, _) = bench.request("/work/work_1/heartbeat");
+    bench.refuse(heartbeat, 401, "authentication_failed");
+    let (redispatch, _) = bench.request("/sessions/session_1/redispatch");
+    bench.refuse(redispatch, 401, "authentication_failed");
+    bench.respond_to_registration(r#""session_1""#);
+    let (drain, _) = bench.request("/environments/env_1/drain");
+    bench.respond(drain, 200, "{}");
+    assert!(!bench.has_request("/drain"));
 }

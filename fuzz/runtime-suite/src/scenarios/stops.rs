@@ -85,6 +85,7 @@ pub fn a_worker_that_drains_ends_with_its_last_session<R: Runtime>() {
     worker.signal(Signal::USR1);
     until("it says so", || worker.printed().contains("taking no more sessions").then_some(()));
     let other = relay.session();
+    until("it says why it waits", || (other.now()["worker_draining"] == true).then_some(()));
     session.say("echo still he''re");
     session.question();
     session.answer(json!({"behavior": "allow"}));

@@ -108,7 +108,8 @@ pub(super) fn environment(place: &Place, log: EventLog) -> Result<EnvironmentId,
     };
     let online: Vec<_> = all.iter().filter(|environment| environment.online).collect();
     let has_room = |one: &&EnvironmentView<'_>| {
-        u32::try_from(one.active_sessions).is_ok_and(|active| active < one.max_sessions)
+        !one.draining
+            && u32::try_from(one.active_sessions).is_ok_and(|active| active < one.max_sessions)
     };
     let with_room: Vec<_> = online.iter().copied().filter(has_room).collect();
     match (&online[..], &with_room[..]) {
@@ -123,13 +124,15 @@ pub(super) fn environment(place: &Place, log: EventLog) -> Result<EnvironmentId,
 }
 
 fn described(environment: &EnvironmentView<'_>) -> String {
-    let EnvironmentView { id, machine_name, directory, .. } = environment;
-    plain(&format!("  {id}  {machine_name}:{directory}"))
+    let EnvironmentView { id, machine_name, directory, draining, .. } = environment;
+    let state = if *draining { "  (takes no more sessions)" } else { "" };
+    plain(&format!("  {id}  {machine_name}:{directory}{state}"))
 }
 
 fn line(session: &SessionView<'_>) -> String {
     let title = session.title.as_deref().unwrap_or("(no title)");
     let state = match (session.state, session.pending_permissions.is_empty(), session.working) {
+        _ if session.worker_draining => "waits: its machine takes no more sessions",
         (SessionState::Queued | SessionState::Starting, ..) => "starting",
         (_, false, _) => "waits for you",
         (_, _, true) => "working",

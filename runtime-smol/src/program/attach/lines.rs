@@ -45,6 +45,7 @@ struct Person {
     is_terminal: bool,
     state: Option<SessionState>,
     is_connected: bool,
+    is_draining: bool,
     /// Everything from before it came has been shown.
     is_live: bool,
     /// The agent is in the middle of a turn.
@@ -138,6 +139,7 @@ impl Person {
             is_terminal: io::stdin().is_terminal(),
             state: None,
             is_connected: false,
+            is_draining: false,
             is_live: false,
             is_working: false,
             ends_when_idle: false,
@@ -282,6 +284,9 @@ impl Person {
         let before = self.state.replace(session.state);
         let was_connected = std::mem::replace(&mut self.is_connected, session.connected);
         let words = match session.state {
+            SessionState::Queued if session.worker_draining => {
+                "waiting for its machine, which takes no more sessions now"
+            }
             SessionState::Queued => "waiting for its machine",
             SessionState::Starting => "its agent is starting",
             SessionState::Running if !session.connected => "its machine is away",
@@ -290,7 +295,10 @@ impl Person {
             }
             SessionState::Running | SessionState::Ended => return String::new(),
         };
-        let is_new = before != Some(session.state) || was_connected != session.connected;
+        let was_draining = std::mem::replace(&mut self.is_draining, session.worker_draining);
+        let is_new = before != Some(session.state)
+            || was_connected != session.connected
+            || was_draining != session.worker_draining;
         if is_new { format!("· {words}\n") } else { String::new() }
     }
 }

@@ -370,6 +370,7 @@ impl Host {
                 name: peers::name_of(&self.directory),
                 status: if is_waiting { "waiting" } else { "running" }.to_owned(),
                 waiting_for: is_waiting.then(|| "permission".to_owned()),
+                worker_draining: false,
                 directory: self.directory.clone(),
             }];
         });

@@ -121,6 +121,7 @@ fn entry(session_id: SessionId, directory: &str) -> Entry {
         name: peers::name_of(directory),
         status: "running".to_owned(),
         waiting_for: None,
+        worker_draining: false,
         directory: directory.to_owned(),
     }
 }

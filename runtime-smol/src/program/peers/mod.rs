@@ -81,8 +81,12 @@ impl Presence {
                     name: name_of(directory),
                     status: "running".to_owned(),
                     waiting_for: None,
+                    worker_draining: false,
                     directory: directory.to_owned(),
                 });
+            }),
+            WorkerNotice::Draining { .. } => self.change(|entries| {
+                entries.iter_mut().for_each(|entry| entry.worker_draining = true);
             }),
             WorkerNotice::SessionConnected { session, .. } => self.can_send(session, true),
             WorkerNotice::SessionDisconnected { session, .. } => self.can_send(session, false),

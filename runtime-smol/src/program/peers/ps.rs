@@ -18,8 +18,9 @@ pub(in crate::program) fn run(is_json: bool) -> Result<(), Error> {
 fn line(peer: &Peer) -> String {
     let Peer { pid, entry, addresses } = peer;
     let waits = entry.waiting_for.as_ref().map(|what| format!(" for {what}")).unwrap_or_default();
+    let drains = if entry.worker_draining { ", its worker takes no more" } else { "" };
     let line = format!(
-        "{pid}  {}  {}{waits}  {}  {}",
+        "{pid}  {}  {}{waits}{drains}  {}  {}",
         entry.session_id,
         entry.status,
         entry.name,

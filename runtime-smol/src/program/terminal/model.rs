@@ -554,6 +554,9 @@ impl Model {
     fn state(&self) -> (&'static str, anstyle::Style) {
         let Some(session) = &self.session else { return ("", PLAIN) };
         match session.state {
+            SessionState::Queued if session.worker_draining => {
+                ("waits: its machine takes no more sessions", WARN)
+            }
             SessionState::Queued => ("waits for its machine", WARN),
             SessionState::Starting => ("starting", WARN),
             SessionState::Ended => ("ended", DIM),
