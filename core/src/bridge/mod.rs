@@ -482,7 +482,8 @@ impl Bridge {
     }
 
     fn snapshot(&self) -> Snapshot {
-        let page = self.session.as_ref().map(|session| format!("{}/#{session}", self.page));
+        let page =
+            self.session.as_ref().map(|session| format!("{}/#/session/{session}", self.page));
         Snapshot {
             state: self.state.clone(),
             session_active: SessionActive::write(&self.state, self.takes_input()),

@@ -282,7 +282,7 @@ fn a_program_becomes_a_session_that_begins_with_its_init_and_what_waited() {
     let snapshot = bench.snapshot();
     assert_eq!(snapshot.state, BridgeState::Connected);
     assert!(snapshot.session_active.is_active() && snapshot.can_send.is_allowed());
-    assert_eq!(snapshot.page.as_deref(), Some("http://127.0.0.1:1/#session_1"));
+    assert_eq!(snapshot.page.as_deref(), Some("http://127.0.0.1:1/#/session/session_1"));
     assert!(snapshot.is_enabled() && snapshot.error().is_none());
 }
 

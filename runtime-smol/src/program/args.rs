@@ -419,7 +419,7 @@ impl Line {
             (_, "revoke") => self.revoke = Some(text(parser)?),
             (_, "out" | "to") => self.out = Some(parser.value()?.into()),
             (_, "config") => self.config = Some(parser.value()?.into()),
-            (Topic::Chat, "title") => self.attach.title = Some(text(parser)?),
+            (Topic::Chat, "title" | "plain") => self.attach.take(name, parser)?,
             (Topic::Agent, _) => self.agent.take(name, parser)?,
             (Topic::Attach, name) if Wanted::OPTIONS.contains(&name) => {
                 self.attach.take(name, parser)?;
@@ -564,6 +564,7 @@ impl Line {
                 title: self.attach.title,
                 grace: settings.shutdown_grace.value.0,
                 transport: settings.transport.value,
+                is_plain: self.attach.is_plain,
             })),
             Topic::Credential => Ok(Invocation::Credential(Credential {
                 reports,

@@ -847,6 +847,8 @@ const CHAT_OPTIONS: &str = "      --agent COMMAND        The agent, such as clau
                              type in a shell]
       --directory DIR        Where it works [default: this directory]
       --title TEXT           What to call the session
+      --plain                Append lines and draw nothing: for screen readers,
+                             and terminals that cannot do more
       --name NAME            What to call this machine [default: its host name]
       --shutdown-grace SPAN  How long it may take to end [default: 30s]
       --transport VERSION    How the session travels: auto, v1 or v2
@@ -855,9 +857,8 @@ const CHAT_OPTIONS: &str = "      --agent COMMAND        The agent, such as clau
 
 const CHAT_KEYS: &str = "
 In the terminal:
-  What you type goes to the agent, once you press Enter. When it asks: y allows,
-  n denies (with words after it, if you like), a allows always. Ctrl-C ends its
-  turn; pressed twice, or Ctrl-D, it ends the agent and the session.
+  The keys are those of footbridge attach (F1 shows them). Ctrl-C ends the
+  agent's turn; pressed twice, or Ctrl-D, it ends the agent and the session.
   /detach  Gives the terminal back. The agent goes on in a process of its own,
            in the middle of a turn too, until somebody ends the session: drive
            it from the page, or from any terminal with footbridge attach. How
@@ -867,8 +868,13 @@ In the terminal:
   :mode, :model, :help
   Other slash commands are the agent's. If the terminal is closed, the agent
   ends. If a viewer ends the session, the conversation goes on here, unshared;
-  after /detach it ends the agent. From a pipe, every line is a message; after
-  the last one it ends when the agent's turn is over.
+  after /detach it ends the agent.
+
+  With --plain, where TERM is dumb, and in a pipe, lines are appended; y, n
+  (with words after it, if you like) and a answer, and :help shows what else
+  there is. From a pipe, every line is a message; after the last one it ends
+  when the agent's turn is over.
+
   The credential has to be one that registers and drives: an access token, or a
   log-in with --scope watch,answer,drive,work.
 ";

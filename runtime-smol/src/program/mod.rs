@@ -14,6 +14,7 @@ mod config;
 mod credential;
 mod data;
 mod direct;
+mod drawn;
 mod help;
 mod invitation;
 mod log_in;

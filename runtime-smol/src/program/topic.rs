@@ -132,7 +132,7 @@ impl Topic {
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,
             Self::Attach => &Wanted::OPTIONS,
-            Self::Chat => &["config", "title"],
+            Self::Chat => &["config", "title", "plain"],
             Self::Service => &["user", "system", "manager", "run-as", "program", "unit"],
         }
     }

@@ -37,6 +37,9 @@ while read -r line; do
 done
 "#;
 
+/// How long a question has to be there before a key answers it, and a little.
+const SEEN: std::time::Duration = std::time::Duration::from_millis(1200);
+
 /// A terminal of its own in a tmux of its own.
 struct Terminal<'a> {
     home: &'a Path,
@@ -192,7 +195,7 @@ fn a_person_at_a_terminal_speaks_answers_interrupts_resizes_and_gets_it_back() {
     terminal.tmux(&["resize-window", "-x", "40", "-y", "16"]);
     let screen = terminal.until("w deny, and say why");
     assert!(screen.lines().all(|line| line.chars().count() <= 40), "{screen}");
-    std::thread::sleep(std::time::Duration::from_millis(500));
+    std::thread::sleep(SEEN);
     terminal.press("y");
     terminal.until("it was allowed");
 
@@ -278,4 +281,59 @@ fn a_person_at_a_terminal_speaks_answers_interrupts_resizes_and_gets_it_back() {
     assert!(terminal.modes().starts_with("0 0 "), "{}", terminal.modes());
     terminal.press("C-c");
     terminal.until("ready>");
+}
+
+#[test]
+fn an_agent_of_this_terminal_is_drawn_like_any_other_and_goes_on_when_the_terminal_is_given_back() {
+    if !has_tmux() {
+        return;
+    }
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::write(home.path().join("agent.sh"), AGENT).expect("written");
+    let mut command = footbridge(home.path());
+    let mut relay =
+        Running::start(command.args(["relay", "--listen", "127.94.0.2:8787", "--json"]));
+    let found = ready(&mut relay);
+    let terminal = Terminal::start(home.path(), 80, 24);
+    let before = terminal.modes();
+    let program = env!("CARGO_BIN_EXE_footbridge");
+    terminal.run("cd \"$HOME\"");
+    terminal.run(&format!("clear; {program} chat --relay {} --agent 'sh agent.sh'", found.url));
+    terminal.until("your turn");
+    let link = terminal.until("shared as session_");
+    assert!(link.contains("/#/session/session_"), "{link}");
+
+    // Text as it comes; a paste of several lines is one message.
+    terminal.run("stream it");
+    terminal.until("half a");
+    terminal.until("working");
+    terminal.press("C-c");
+    terminal.until("— stopped after 0.1 s");
+    let paste = home.path().join("paste");
+    std::fs::write(&paste, b"ask\nwith caf\xe9").expect("written");
+    let paste = paste.to_str().expect("a path");
+    terminal.tmux(&["load-buffer", paste]);
+    terminal.tmux(&["paste-buffer", "-p"]);
+    terminal.until("  with caf");
+    terminal.press("Enter");
+    terminal.until("$ rm -r /tmp/x");
+    std::thread::sleep(SEEN);
+    terminal.press("y");
+    let screen = terminal.until("it was allowed");
+    assert!(!screen.contains("waits for"), "{screen}");
+
+    terminal.run(":detach");
+    let screen = terminal.until("the agent goes on; footbridge attach session_");
+    assert!(screen.contains("2 turns here, 2 at the relay: the same"), "{screen}");
+    assert_eq!(terminal.modes(), before);
+    let session = screen.rsplit("attach ").next().and_then(|rest| rest.split_whitespace().next());
+    let session = session.expect("a session");
+    terminal.run(&format!("clear; {program} attach {session} --relay {}", found.url));
+    terminal.until("it was allowed");
+    let screen = terminal.until("your turn");
+    assert!(!screen.contains("waits for its machine"), "{screen}");
+    terminal.run(":stop");
+    terminal.until("ended");
+    terminal.press("C-d");
+    terminal.until("left session");
 }

@@ -21,5 +21,7 @@ pub(in crate::program) struct Chat {
     pub(in crate::program) name: Option<String>,
     pub(in crate::program) title: Option<String>,
     pub(in crate::program) grace: Duration,
+    /// Lines instead of a screen.
+    pub(in crate::program) is_plain: bool,
     pub(in crate::program) transport: Transport,
 }

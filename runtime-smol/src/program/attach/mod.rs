@@ -124,7 +124,7 @@ fn follow(
 }
 
 /// Whether there is a terminal that can do more than append lines.
-fn has_screen() -> bool {
+pub(super) fn has_screen() -> bool {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     is_terminal() && !is_dumb
 }

@@ -38,7 +38,7 @@ const UNREAD: usize = 4096;
 const DETACH_WAIT: Duration = Duration::from_secs(10);
 
 pub(super) fn run(ask: Args) -> Result<(), Error> {
-    let Args { relay, assumed, reach, agent, directory, name, title, grace, transport } = ask;
+    let Args { relay, assumed, reach, agent, directory, name, title, grace, transport, .. } = ask;
     let log = EventLog::new("footbridge chat", reach.reports.level, reach.reports.format);
     let place = place(relay, assumed, reach)?;
     let directory = footbridge_cli::directory(directory.as_deref().unwrap_or(Path::new(".")))?;
@@ -333,7 +333,10 @@ impl Host {
                 if self.stage.get() == Stage::Detached && is_over {
                     self.end();
                 }
-                self.tell(&Line::Own(Told::SessionEnded { reason }));
+                // Whoever sees the agent end needs no word of that.
+                if !self.agent_over.get() {
+                    self.tell(&Line::Own(Told::SessionEnded { reason }));
+                }
             }
             BridgeNotice::NotPublished(_) => {
                 let words =

@@ -8,8 +8,11 @@
 //! without the agent noticing.
 
 mod host;
+mod hosted;
+mod lines;
+mod screen;
 mod talk;
-mod terminal;
+mod words;
 
 use std::ffi::OsStr;
 use std::path::Path;
@@ -17,6 +20,7 @@ use std::path::Path;
 use footbridge_cli::exit::Error;
 
 use super::args::chat::Chat;
+use super::attach::has_screen;
 
 /// What the process with the agent is called.
 const HOST_NAME: &str = "footbridge-chat-host";
@@ -27,5 +31,9 @@ pub(super) fn is_host(name: Option<&OsStr>) -> bool {
 }
 
 pub(super) fn run(ask: Chat, is_host: bool) -> Result<(), Error> {
-    if is_host { host::run(ask) } else { terminal::run(&ask) }
+    match is_host {
+        true => host::run(ask),
+        false if ask.is_plain || !has_screen() => lines::run(&ask),
+        false => screen::run(&ask),
+    }
 }

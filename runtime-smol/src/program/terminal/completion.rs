@@ -5,16 +5,29 @@ use super::editor::Editor;
 use super::facts::Facts;
 use super::keys::Key;
 use super::limits::OFFERS;
+use super::standing::Standing;
 
 /// This terminal's own commands.
-pub(super) const OWN: [(&str, &str); 6] = [
-    (":help", "the keys and these commands"),
-    (":mode", "MODE: default, acceptEdits, plan, …"),
-    (":model", "MODEL: another model"),
-    (":mouse", "leave the mouse to the terminal, or take it back"),
-    (":quit", "leave; the session continues"),
-    (":stop", "end the session"),
-];
+pub(super) fn own_commands(
+    standing: Standing,
+) -> impl Iterator<Item = (&'static str, &'static str)> {
+    const OWN: [(&str, &str); 4] = [
+        (":help", "the keys and these commands"),
+        (":mode", "MODE: default, acceptEdits, plan, …"),
+        (":model", "MODEL: another model"),
+        (":mouse", "leave the mouse to the terminal, or take it back"),
+    ];
+    let further = match standing {
+        Standing::Follows | Standing::LooksOn => {
+            [(":quit", "leave; the session continues"), (":stop", "end the session")]
+        }
+        Standing::Owns => [
+            (":detach", "leave; the agent goes on, and viewers drive it"),
+            (":exit", "end the agent and the session"),
+        ],
+    };
+    OWN.into_iter().chain(further)
+}
 
 /// Something that is offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +53,7 @@ impl Completion {
     }
 
     /// After the text has changed.
-    pub(super) fn update(&mut self, editor: &Editor, facts: &Facts) {
+    pub(super) fn update(&mut self, editor: &Editor, facts: &Facts, standing: Standing) {
         let before = &editor.text()[..editor.cursor()];
         let start = before
             .rfind(char::is_whitespace)
@@ -60,7 +73,8 @@ impl Completion {
                 fitting(word, all.collect()).into_iter().map(offer).collect()
             }
             Some(':') if start == 0 => {
-                let all = OWN.iter().map(|(name, about)| ((*name).to_owned(), (*about).to_owned()));
+                let all = own_commands(standing);
+                let all = all.map(|(name, about)| (name.to_owned(), about.to_owned()));
                 fitting(word, all.collect()).into_iter().map(offer).collect()
             }
             Some('@') => {

@@ -52,6 +52,8 @@ pub(super) struct Said {
 pub(super) enum Sending {
     OnItsWay,
     Stored,
+    /// It was typed where the agent is.
+    AtTheAgent,
     Failed(String),
 }
 
@@ -207,6 +209,7 @@ impl Said {
         let words = match (&self.sending, view.stage) {
             (Sending::Failed(why), _) => Some((format!("not sent: {why}"), BAD)),
             (Sending::OnItsWay, _) => Some(("on its way".to_owned(), DIM)),
+            (Sending::AtTheAgent, _) => None,
             (_, Stage::Stored) => Some(("waits for its machine".to_owned(), DIM)),
             (_, Stage::Sent) => Some(("sent to its machine".to_owned(), DIM)),
             (_, Stage::WithWorker) => Some(("waits for the agent".to_owned(), DIM)),

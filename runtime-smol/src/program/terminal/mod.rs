@@ -24,6 +24,7 @@
 //! | `facts` | what the agent has said about itself: commands, model, mode |
 //! | `editor`, `completion` | what a person types |
 //! | `question`, `choices`, `panel` | what the agent asks, and what a key answers |
+//! | `known`, `standing` | what the session is doing, and what the terminal is to it: a viewer's, or the agent's own |
 //! | `model` | all of that on one screen |
 //! | `keys`, `paint`, `tty` | from bytes, to bytes, and the terminal itself |
 
@@ -34,6 +35,7 @@ mod editor;
 mod entry;
 mod facts;
 mod keys;
+mod known;
 mod limits;
 mod line;
 mod markdown;
@@ -42,6 +44,7 @@ mod paint;
 mod panel;
 mod question;
 mod reading;
+mod standing;
 mod status;
 mod style;
 #[cfg(test)]
@@ -52,7 +55,9 @@ mod transcript;
 mod tty;
 
 pub(in crate::program) use keys::Keys;
+pub(in crate::program) use known::{Doing, Known};
 pub(in crate::program) use limits::OLDER;
 pub(in crate::program) use model::{Model, Wish};
 pub(in crate::program) use paint::{Colours, Painter};
+pub(in crate::program) use standing::Standing;
 pub(in crate::program) use tty::{Tty, write_frame};

@@ -5,18 +5,19 @@ use std::time::Duration;
 
 use footbridge_core::base::text::Text;
 use footbridge_core::remote::{RemoteCommand, RemoteEvent, RemoteNotice, Sent, Withdrawal};
-use footbridge_core::wire::session::SessionState;
-use footbridge_core::wire::viewer::{Origin, SessionView};
+use footbridge_core::wire::viewer::Origin;
 use serde_json::{Value, json};
 
-use super::completion::{Completion, OWN};
+use super::completion::{Completion, own_commands};
 use super::editor::{Edited, Editor};
 use super::facts::Facts;
 use super::keys::Key;
+use super::known::{Doing, Known};
 use super::limits::TWICE;
 use super::line::{Line, Span, width};
 use super::paint::Frame;
 use super::panel::{Came, Panel, Pressed};
+use super::standing::Standing;
 use super::status::{self, Part};
 use super::style::{ASK, BAD, CHOSEN, DIM, GOOD, KEY, PERSON, PLAIN, STRONG, WARN};
 use super::text::one_line;
@@ -41,6 +42,8 @@ pub(in crate::program) enum Wish {
     Command(RemoteCommand),
     /// Events before this one are to be fetched.
     Older { before: u64 },
+    /// The agent is to go on without this terminal.
+    Detach,
     /// The terminal is given back for a while.
     Suspend,
     /// The screen is to be painted again.
@@ -70,14 +73,14 @@ enum Connection {
 #[derive(Debug)]
 pub(in crate::program) struct Model {
     size: Size,
-    viewer_only: bool,
+    standing: Standing,
     transcript: Transcript,
     facts: Facts,
     editor: Editor,
     completion: Completion,
     panel: Panel,
     focus: Focus,
-    session: Option<Box<SessionView<'static>>>,
+    session: Option<Known>,
     machine: String,
     connection: Connection,
     /// Said until the next key.
@@ -88,10 +91,10 @@ pub(in crate::program) struct Model {
 }
 
 impl Model {
-    pub(in crate::program) fn new(size: Size, viewer_only: bool) -> Self {
+    pub(in crate::program) fn new(size: Size, standing: Standing) -> Self {
         Self {
             size,
-            viewer_only,
+            standing,
             transcript: Transcript::new(),
             facts: Facts::default(),
             editor: Editor::default(),
@@ -152,7 +155,7 @@ impl Model {
             RemoteNotice::Session(session) => {
                 self.transcript.receipts(session.receipts);
                 self.transcript.first_kept(session.first_seq);
-                self.session = Some(session.clone());
+                self.session = Some(Known::from(&**session));
             }
             RemoteNotice::Event(event) => self.event(event),
             RemoteNotice::Gap { after, resumes_after } => {
@@ -236,24 +239,35 @@ impl Model {
     }
 
     fn is_working(&self) -> bool {
-        self.panel.is_open() || self.session.as_ref().is_some_and(|session| session.working)
+        self.panel.is_open()
+            || self.session.as_ref().is_some_and(|session| session.doing.is_in_turn())
     }
 
     /// Ctrl-C, or a signal that means the same.
     pub(in crate::program) fn interrupt(&mut self, now: Duration) {
         let is_again = self.interrupted.is_some_and(|last| now < last + TWICE);
         self.interrupted = Some(now);
-        if is_again || self.viewer_only {
+        if is_again || self.standing == Standing::LooksOn {
             return self.leave();
         }
-        self.hint = "Ctrl-C again leaves; the session continues".to_owned();
+        self.hint = format!("Ctrl-C again {}", self.standing.on_leaving());
         if self.is_working() {
-            self.hint = "interrupted; Ctrl-C again leaves".to_owned();
+            self.hint = format!("interrupted; {}", self.hint);
             self.wish(RemoteCommand::Interrupt);
         } else if !self.editor.is_empty() {
             self.editor.take();
-            self.completion.update(&self.editor, &self.facts);
+            self.completion.update(&self.editor, &self.facts, self.standing);
         }
+    }
+
+    /// What the program knows of the session, where no relay says it.
+    pub(in crate::program) fn know(&mut self, session: Known) {
+        self.session = Some(session);
+    }
+
+    /// Something that the program has to say beside the conversation.
+    pub(in crate::program) fn say(&mut self, words: &str) {
+        self.transcript.note(format!("· {}", one_line(words)), DIM);
     }
 
     /// It is to end; what is on its way is sent first.
@@ -359,7 +373,7 @@ impl Model {
     fn input_key(&mut self, key: &Key) {
         if self.completion.key(key, &mut self.editor) {
             if !matches!(key, Key::Up | Key::Down) {
-                self.completion.update(&self.editor, &self.facts);
+                self.completion.update(&self.editor, &self.facts, self.standing);
             }
             return;
         }
@@ -385,7 +399,7 @@ impl Model {
         }
         // What was fetched back is not completed.
         if !matches!(key, Key::Up | Key::Down) {
-            self.completion.update(&self.editor, &self.facts);
+            self.completion.update(&self.editor, &self.facts, self.standing);
         }
     }
 
@@ -395,9 +409,11 @@ impl Model {
         }
         let text = self.editor.take();
         self.editor.remember(&text);
-        match text.trim().strip_prefix(':') {
-            Some(command) => self.own_command(command),
-            None => {
+        match (text.trim().strip_prefix(':'), text.trim()) {
+            (Some(command), _) => self.own_command(command),
+            (None, "/detach") if self.standing == Standing::Owns => self.own_command("detach"),
+            (None, "/exit" | "/quit") if self.standing == Standing::Owns => self.leave(),
+            (None, _) => {
                 let message = json!({"role": "user", "content": text.trim_end()});
                 let line = json!({"type": "user", "message": message, "parent_tool_use_id": null});
                 self.transcript.said(text.trim_end());
@@ -411,7 +427,10 @@ impl Model {
         let value = value.trim();
         match (word, value) {
             ("stop", "") => self.wish(RemoteCommand::Stop),
-            ("quit" | "q", "") => self.leave(),
+            ("quit" | "q" | "exit", "") => self.leave(),
+            ("detach", "") if self.standing == Standing::Owns => {
+                self.wishes.push_back(Wish::Detach);
+            }
             ("mouse", "") => {
                 self.has_mouse = !self.has_mouse;
                 let is_ours = self.has_mouse;
@@ -439,19 +458,23 @@ impl Model {
     }
 
     fn help(&mut self) {
-        const KEYS: [(&str, &str); 9] = [
+        const KEYS: [(&str, &str); 8] = [
             ("Enter", "sends; Alt-Enter, Ctrl-J or \\ Enter begins a new line"),
             ("Up, Down", "what was said before"),
             ("PgUp, wheel", "what is above; Esc goes back to the end"),
             ("Tab", "chooses a card: Up, Down, and Enter unfolds it"),
             ("Ctrl-O", "unfolds all, or folds them again"),
             ("/", "the agent's commands; @ files that it has used"),
-            ("Ctrl-C", "interrupts; twice leaves"),
-            ("Ctrl-D", "leaves; the session continues"),
+            ("Ctrl-C", "interrupts; twice as Ctrl-D"),
             ("Ctrl-Z, Ctrl-L", "suspends; paints the screen again"),
         ];
-        let own = OWN.iter().map(|(name, about)| (*name, *about));
-        let lines = KEYS.into_iter().chain(own).map(|(key, does)| format!("? {key:<15} {does}\n"));
+        let leave = [("Ctrl-D", self.standing.on_leaving())];
+        let own = own_commands(self.standing);
+        let lines = KEYS
+            .into_iter()
+            .chain(leave)
+            .chain(own)
+            .map(|(key, does)| format!("? {key:<15} {does}\n"));
         self.transcript.note(lines.collect(), PLAIN);
         self.transcript.follow();
     }
@@ -548,23 +571,21 @@ impl Model {
     }
 
     fn is_ended(&self) -> bool {
-        self.session.as_ref().is_some_and(|session| session.state == SessionState::Ended)
+        self.session.as_ref().is_some_and(|session| session.doing == Doing::Ended)
     }
 
     fn state(&self) -> (&'static str, anstyle::Style) {
         let Some(session) = &self.session else { return ("", PLAIN) };
-        match session.state {
-            SessionState::Queued if session.worker_draining => {
-                ("waits: its machine takes no more sessions", WARN)
-            }
-            SessionState::Queued => ("waits for its machine", WARN),
-            SessionState::Starting => ("starting", WARN),
-            SessionState::Ended => ("ended", DIM),
-            SessionState::Running if !session.connected => ("its machine is away", BAD),
-            SessionState::Running if session.stopping => ("ending", WARN),
-            SessionState::Running if self.panel.is_open() => ("waits for you", ASK),
-            SessionState::Running if session.working => ("working", GOOD),
-            SessionState::Running => ("your turn", STRONG),
+        match session.doing {
+            Doing::Queued => ("waits for its machine", WARN),
+            Doing::Held => ("waits: its machine takes no more sessions", WARN),
+            Doing::Starting => ("starting", WARN),
+            Doing::Ended => ("ended", DIM),
+            Doing::Away { .. } => ("its machine is away", BAD),
+            Doing::Ending => ("ending", WARN),
+            Doing::Working | Doing::Waiting if self.panel.is_open() => ("waits for you", ASK),
+            Doing::Working => ("working", GOOD),
+            Doing::Waiting => ("your turn", STRONG),
         }
     }
 
@@ -597,12 +618,10 @@ impl Model {
         parts.push(part(self.facts.mode.clone(), KEY, 4));
         parts.push(part(self.facts.model.clone(), DIM, 6));
         if let Some(session) = &self.session {
-            let title = session.title.as_deref().unwrap_or_default();
-            let id = session.id.to_string();
-            let name = if title.is_empty() { id } else { one_line(title) };
+            let name = one_line(&session.name);
             parts.push(part(Line::new(name, DIM).cut(40).text(), DIM, 7));
         }
-        if self.viewer_only {
+        if self.standing == Standing::LooksOn {
             parts.push(part("only looks on".to_owned(), DIM, 3));
         }
         status::line(parts, columns)

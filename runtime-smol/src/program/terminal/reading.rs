@@ -37,10 +37,10 @@ pub(super) fn read(from: Origin, message: &Text) -> Vec<Reading> {
     }
     let Ok(message) = serde_json::from_str::<Value>(message.as_str()) else { return Vec::new() };
     match (from, head.kind.as_str()) {
-        (Origin::Viewer, "user") => said(&message),
+        (Origin::Viewer, "user") => said(&message, Sending::Stored),
         (Origin::Viewer, "control_response") => answered(&message),
         (Origin::Agent, "assistant") => spoken(&message),
-        (Origin::Agent, "user") if is_typed(&message) => said(&message),
+        (Origin::Agent, "user") if is_typed(&message) => said(&message, Sending::AtTheAgent),
         (Origin::Agent, "user") => results(&message),
         (Origin::Agent, "stream_event") => delta(&message),
         (Origin::Agent, "control_request") => asked(&message),
@@ -48,9 +48,9 @@ pub(super) fn read(from: Origin, message: &Text) -> Vec<Reading> {
     }
 }
 
-fn said(message: &Value) -> Vec<Reading> {
+fn said(message: &Value, sending: Sending) -> Vec<Reading> {
     let text = text_of(&message["message"]["content"]);
-    let said = Said { text: prose(&bounded(&text)), sending: Sending::Stored };
+    let said = Said { text: prose(&bounded(&text)), sending };
     vec![Reading::Entry(Entry::new(Kind::Said(said), false))]
 }
 

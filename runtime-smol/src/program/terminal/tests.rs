@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::keys::Key;
 use super::limits::{ARRIVAL_GUARD, QUESTION_GUARD, TRANSCRIPT_BYTES};
 use super::model::{Model, Size, Wish};
+use super::standing::Standing;
 
 struct World {
     model: Model,
@@ -23,7 +24,7 @@ struct World {
 impl World {
     fn new(columns: usize, rows: usize) -> Self {
         let mut world = Self {
-            model: Model::new(Size { columns, rows }, false),
+            model: Model::new(Size { columns, rows }, Standing::Follows),
             now: Duration::from_secs(10),
             seq: 0,
             columns,
@@ -487,7 +488,7 @@ fn ctrl_c_interrupts_and_twice_leaves() {
     world.key(&Key::Ctrl('c'));
     assert!(matches!(world.commands()[..], [RemoteCommand::Disconnect]));
     let mut window = World::new(60, 12);
-    window.model = Model::new(Size { columns: 60, rows: 12 }, true);
+    window.model = Model::new(Size { columns: 60, rows: 12 }, Standing::LooksOn);
     window.key(&Key::Ctrl('c'));
     assert!(matches!(window.commands()[..], [RemoteCommand::Disconnect]), "R-5");
 }

@@ -264,7 +264,8 @@ impl Transcript {
     pub(super) fn unseen(&self) -> usize {
         let from = (self.receipts.seen + 1, 0);
         let later = self.entries.range(from..(LIVE, 0));
-        later.filter(|(_, entry)| matches!(entry.kind, Kind::Said(_))).count()
+        let is_sent = |entry: &Entry| matches!(&entry.kind, Kind::Said(said) if !matches!(said.sending, Sending::AtTheAgent));
+        later.filter(|(_, entry)| is_sent(entry)).count()
     }
 
     /// What persons have said, the last one first.
