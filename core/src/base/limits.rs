@@ -180,6 +180,9 @@ pub const NO_UPGRADE_GIVE_UP: Duration = Duration::from_secs(60);
 /// How long a worker keeps the agent of a session of which a newer lease was handed out. If that is
 /// not its own by then, another worker has it: an item must be acked within this time.
 pub const SUPERSEDED_LEASE_GRACE: Duration = ACK_TIME;
+/// How long a bridge that has waited in vain for its own session's work pauses before it asks the relay
+/// whether that session is still there.
+pub const OWN_SESSION_LOOK: Duration = Duration::from_secs(5);
 /// Longest time a worker trusts a lease without a heartbeat.
 pub const MAX_IDLE_LEASE: Duration = Duration::from_secs(10 * 60);
 

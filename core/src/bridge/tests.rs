@@ -114,6 +114,15 @@ impl Bench {
         self.hand.actions.iter().any(is_it)
     }
 
+    fn wait_for(&mut self, path: &str) {
+        for _ in 0..9 {
+            if self.has_request(path) {
+                return;
+            }
+            self.hand.wait();
+        }
+    }
+
     fn respond(&mut self, op: OpId, status: u16, body: &str) {
         let body = Bytes::from(body.to_owned());
         self.handle(Event::Response { op, response: Response { status, headers: vec![], body } });
@@ -478,6 +487,36 @@ fn a_perpetual_teardown_sends_no_result_stops_nothing_closes_nothing_and_is_take
     assert!(sent[0].contains(r#""subtype":"init""#), "{sent:?}");
     bench.line(link, r#"{"type":"user","uuid":"U","message":{}}"#);
     assert_eq!(bench.incoming().last().map(|it| it.what.clone()), Some(What::Message));
+}
+
+#[test]
+fn a_session_that_ended_before_its_work_came_is_followed_by_another() {
+    let perpetual = |config: &mut BridgeConfig| {
+        config.teardown = Teardown::Perpetual;
+        config.state_directory = Some("/state".to_owned());
+    };
+    let mut bench = Bench::new(perpetual);
+    bench.register("");
+    bench.create("session_1");
+    bench.link("session_1", 1);
+    let mut bench = Bench::on(bench.files, perpetual);
+    bench.register(r#""session_1""#);
+    let before = bench.handle_bound();
+    let poll = bench.request("/work/poll").0;
+    bench.respond(poll, 204, "");
+    assert!(!bench.has_request("/work/poll"), "it asks first whether there is work to come");
+    bench.wait_for("/bridge");
+    bench.register(r#""session_1""#);
+    assert!(!bench.has_request("/v1/sessions"), "it is still there");
+    let poll = bench.request("/work/poll").0;
+    bench.respond(poll, 204, "");
+    bench.wait_for("/bridge");
+    bench.register("");
+    bench.create("session_2");
+    bench.link("session_2", 2);
+    assert_eq!(bench.sign(&before), Err(NotSigned::Stale));
+    let now = bench.handle_bound();
+    assert_eq!(bench.sign(&now).as_deref(), Ok("bridge:session_2"));
 }
 
 /// A session that the relay has lost is followed by another one, and everybody who holds the old id is

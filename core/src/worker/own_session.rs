@@ -93,6 +93,11 @@ impl OwnSession {
         !matches!(self.stage, Stage::Wanted | Stage::Making)
     }
 
+    /// Whether it is known and does not run: its work is still to come.
+    pub(super) fn awaits_work(&self, runs: impl Fn(&SessionId) -> bool) -> bool {
+        matches!(&self.stage, Stage::Known(own) if !runs(own))
+    }
+
     /// An item came before it was known: it is looked at again once it is.
     pub(super) fn keep(&mut self, item: WorkItem) {
         self.early = Some(item);

@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::Parts;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
-use crate::base::limits::SUPERSEDED_LEASE_GRACE;
+use crate::base::limits::{OWN_SESSION_LOOK, SUPERSEDED_LEASE_GRACE};
 use crate::client::{RequestError, answer};
 use crate::contract::event::Event;
 use crate::transport::Version;
@@ -226,7 +226,16 @@ impl Parts {
             Polled::Nothing => {
                 self.clean_kept(cx);
                 self.polling.pace(cx);
-                self.poll_if_there_is_room(cx);
+                let (sessions, claims) = (&self.sessions, &self.claims);
+                let runs = |id: &SessionId| sessions.contains(id) || claims.have_session(id);
+                if self.own.awaits_work(runs) {
+                    // It may be over by now: an earlier run's result may have ended it, or a viewer.
+                    // Then nobody hands out its work, and the answer does not name it.
+                    self.polling.drop_request(cx);
+                    self.registration.register_in(cx, OWN_SESSION_LOOK);
+                } else {
+                    self.poll_if_there_is_room(cx);
+                }
             }
             Polled::Retrying(retry_in) => {
                 let until = cx.now() + retry_in + SUPERSEDED_LEASE_GRACE;
