@@ -47,6 +47,10 @@ pub(crate) enum Fact {
         line: String,
         is_message: bool,
     },
+    /// A program has signed a message to another session.
+    Signed {
+        from: String,
+    },
     /// An agent is not reading its input.
     IsDeaf {
         session: String,

@@ -21,6 +21,8 @@ pub(crate) enum Role {
     Relay,
     Worker,
     Viewer,
+    /// A program that exposes its own session.
+    Embedded,
     /// The built-in agent, which runs as a process.
     Shell(ProcessId),
     /// A client with a good access token and bad manners.
@@ -31,6 +33,18 @@ pub(crate) enum Role {
     Liar,
     /// A worker that connects to the liar. All that is expected of it is to stay sane.
     Victim,
+}
+
+impl Role {
+    /// Whether it runs agents, and reaches the relay as a worker does.
+    pub(crate) const fn runs_agents(self) -> bool {
+        matches!(self, Self::Worker | Self::Embedded)
+    }
+
+    /// Whether it follows the relay's interface, and is to be served whatever others do.
+    pub(crate) const fn is_welcome(self) -> bool {
+        matches!(self, Self::Worker | Self::Embedded | Self::Viewer)
+    }
 }
 
 /// The two ends of a connection.

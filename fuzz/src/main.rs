@@ -28,6 +28,7 @@ virtual time, all drawn from a seed.
   --viewers N      number of viewers
   --agent KIND     the kind of all agents: chatty, asking, flooding, …, shell
   --faults LIST    what may go wrong, separated by commas, or none: relay-crash,cut,…
+  --embedded Y     whether a program exposes its own session: yes or no
   --strangers Y    whether somebody without a credential takes part: yes or no
   --code-sessions Y  whether sessions of some workers travel as version 2
   --mutant NAME    break something on purpose
@@ -90,7 +91,7 @@ fn parse() -> Result<Option<Args>, lexopt::Error> {
             }
             Long(
                 name @ ("steps" | "minutes" | "workers" | "viewers" | "agent" | "faults"
-                | "strangers" | "code-sessions" | "mutant"),
+                | "strangers" | "embedded" | "code-sessions" | "mutant"),
             ) => {
                 let name = name.to_owned();
                 let value = parser.value()?.string()?;

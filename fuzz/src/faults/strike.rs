@@ -7,7 +7,7 @@ use footbridge_core::contract::event::{Event, IoErrorKind};
 use crate::fact::Fact;
 use crate::faults::kind::FaultKind;
 use crate::faults::plan::FaultPlan;
-use crate::ids::{Address, ConnId, HostId, PartyId, Role};
+use crate::ids::{Address, ConnId, HostId, PartyId};
 use crate::names::RELAY;
 use crate::nodes::node::Order;
 use crate::sim::cx::{Cx, failure};
@@ -147,7 +147,7 @@ fn a_worker(cx: &mut Cx) -> Option<PartyId> {
         .parties
         .iter()
         .enumerate()
-        .filter(|(_, party)| party.is_up() && party.role == Role::Worker);
+        .filter(|(_, party)| party.is_up() && party.role.runs_agents());
     let workers: Vec<_> = workers.map(|(id, _)| id).collect();
     cx.rng.choice(workers)
 }

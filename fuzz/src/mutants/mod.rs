@@ -167,6 +167,8 @@ mutants! {
     TwiceStreamed = "twice-streamed" found by "one hand-off" within 40,
     /// A worker forgets a batch that was refused because its credentials had run out.
     ForgetsBatch = "forgets-batch" found by "no acknowledged loss" within 40,
+    /// A program signs with a handle that was good when it was asked for.
+    StaleSender = "stale-sender" found by "true sender" within 20,
     /// A relay tells its runtime of nobody who they are.
     Unvouched = "unvouched" found by "strangers" within 20,
     /// A runtime closes no connection, however many there are.
@@ -186,11 +188,16 @@ impl Mutant {
         matches!(self, Self::OldEpoch | Self::TwiceStreamed | Self::ForgetsBatch)
     }
 
+    /// Whether it takes an embedded bridge to find it out. The worlds of the others have none.
+    pub(crate) const fn meets_a_bridge(self) -> bool {
+        matches!(self, Self::StaleSender)
+    }
+
     /// The kind of agent that gives it the most opportunities.
     pub(crate) const fn agent(self) -> Option<Kind> {
         match self {
             // It shows only where sessions end on their own.
-            Self::SkipsRemoval => Some(Kind::Brief),
+            Self::SkipsRemoval | Self::StaleSender => Some(Kind::Brief),
             // Others end with their input.
             Self::LeavesAgents => Some(Kind::Deaf),
             _ => None,

@@ -3,10 +3,12 @@
 
 pub(crate) mod agents;
 pub(crate) mod commands;
+pub(crate) mod embedded;
 pub(crate) mod knock;
 pub(crate) mod liar;
 pub(crate) mod mallory;
 pub(crate) mod node;
+mod renumbered;
 pub(crate) mod shell;
 mod steps;
 pub(crate) mod stranger;

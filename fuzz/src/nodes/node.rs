@@ -6,6 +6,7 @@ use footbridge_core::base::time::Now;
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 
+use crate::ids::ProcessId;
 use crate::nodes::knock::Knock;
 use crate::nodes::viewer::notice::ViewerNotice;
 
@@ -27,6 +28,10 @@ pub(crate) enum NodeNotice {
     Words(String),
     /// What a viewer has seen; viewers are the simulator's own eyes.
     Seen(ViewerNotice),
+    /// A program writes a message to another session, from this address.
+    Signs { from: String },
+    /// What its agent says begins with this, from before it started.
+    SaidBefore { process: ProcessId, session: String, line: String },
     /// A stranger opens a connection.
     Knocks(Knock),
 }

@@ -27,7 +27,7 @@ impl Promise for Bounded {
     fn see(&mut self, _: Time, fact: &Fact) -> Result<(), String> {
         match fact {
             Fact::Outstanding {
-                role: role @ (Role::Relay | Role::Worker | Role::Victim),
+                role: role @ (Role::Relay | Role::Worker | Role::Embedded | Role::Victim),
                 bytes,
                 way,
             } => {

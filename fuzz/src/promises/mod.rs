@@ -19,6 +19,7 @@ mod progress;
 mod receipts;
 mod safe_restart;
 mod strangers;
+mod true_sender;
 mod two_versions;
 mod unread;
 mod whole_list;
@@ -74,6 +75,7 @@ impl Promises {
             Box::new(leaks::Leaks::default()),
             Box::new(strangers::Strangers::default()),
             Box::new(one_epoch::OneEpoch::default()),
+            Box::new(true_sender::TrueSender::default()),
         ];
         Self { all, calm_since: None }
     }

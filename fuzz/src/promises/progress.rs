@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::unread::Unread;
 use super::{Promise, indeterminate, line_id, parsed};
 use crate::fact::Fact;
-use crate::ids::{PartyId, ProcessId, Role};
+use crate::ids::{PartyId, ProcessId};
 use crate::nodes::viewer::notice::ViewerNotice;
 use crate::sim::clock::Time;
 
@@ -112,7 +112,7 @@ impl Promise for Progress {
             Fact::KeepsLittle => self.keeps_little = true,
             Fact::Places { of_session } => self.places = Some(*of_session),
             Fact::StoreLost => self.sessions.values_mut().for_each(|found| found.is_gone = true),
-            Fact::Started { party, role: Role::Worker } => {
+            Fact::Started { party, role } if role.runs_agents() => {
                 self.workers_up.insert(*party);
             }
             Fact::Crashed { party, .. } | Fact::Finished { party, .. } => {

@@ -19,6 +19,11 @@ const STRANGERS: u64 = 0x57a4_6e25;
 /// In so many of 256 runs there are.
 const STRANGERS_OF_256: u8 = 40;
 
+/// Combined with the run's seed to draw whether a program exposes its own session.
+const EMBEDDED: u64 = 0xe5be_dded;
+/// In so many of 256 runs one does.
+const EMBEDDED_OF_256: u8 = 40;
+
 pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
     let World { cx, git, .. } = world;
     let seed = options.seed;
@@ -52,6 +57,9 @@ pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
     if has_strangers(options) {
         add(cx, seed, "stranger", Role::Stranger);
     }
+    if has_embedded(options) {
+        add(cx, seed, "program", Role::Embedded);
+    }
     git.set_up(cx);
     for id in 0..cx.parties.len() {
         if cx.parties[id].role == Role::Liar && !has_liar {
@@ -75,6 +83,18 @@ pub(crate) fn has_strangers(options: &Options) -> bool {
         }
     };
     options.strangers.unwrap_or_else(drawn)
+}
+
+/// Whether a program exposes its own session. That comes from a random stream of its own, too.
+fn has_embedded(options: &Options) -> bool {
+    let drawn = || match options.mutant {
+        Some(mutant) => mutant.meets_a_bridge(),
+        None => {
+            options.workers.is_none()
+                && Rng::with_seed(options.seed ^ EMBEDDED).u8(..) < EMBEDDED_OF_256
+        }
+    };
+    options.embedded.unwrap_or_else(drawn)
 }
 
 fn add(cx: &mut Cx, seed: u64, name: &str, role: Role) -> PartyId {

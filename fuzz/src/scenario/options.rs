@@ -27,6 +27,8 @@ pub struct Options {
     pub faults: Option<BTreeSet<FaultKind>>,
     /// Whether somebody without a credential takes part.
     pub strangers: Option<bool>,
+    /// Whether a program exposes its own session.
+    pub embedded: Option<bool>,
     /// Whether sessions of some workers travel as version 2.
     pub code_sessions: Option<bool>,
     /// The deliberately broken part.
@@ -47,6 +49,7 @@ impl Options {
             agent: None,
             faults: None,
             strangers: None,
+            embedded: None,
             code_sessions: None,
             mutant: None,
             trace: false,
@@ -67,6 +70,7 @@ impl Options {
             "agent" => agent_of(value).map(|agent| self.agent = Some(agent)),
             "faults" => faults_of(value).map(|faults| self.faults = Some(faults)),
             "code-sessions" => yes_or_no(value).map(|has| self.code_sessions = Some(has)),
+            "embedded" => yes_or_no(value).map(|is_there| self.embedded = Some(is_there)),
             "strangers" => yes_or_no(value).map(|are_there| self.strangers = Some(are_there)),
             "mutant" => mutant_of(value).map(|mutant| self.mutant = Some(mutant)),
             _ => return None,
@@ -154,6 +158,9 @@ impl fmt::Display for Options {
         if let Some(are_there) = self.strangers {
             write!(f, " --strangers {}", if are_there { "yes" } else { "no" })?;
         }
+        if let Some(is_there) = self.embedded {
+            write!(f, " --embedded {}", if is_there { "yes" } else { "no" })?;
+        }
         if let Some(has) = self.code_sessions {
             write!(f, " --code-sessions {}", if has { "yes" } else { "no" })?;
         }
@@ -171,7 +178,7 @@ mod tests {
     #[test]
     fn the_arguments_that_replay_a_run_are_read_as_written() {
         let all = "--seed 7 --steps 1500 --minutes 2 --workers 1 --viewers 3 --agent askingmany \
-                   --faults cut,versions --strangers no --code-sessions yes --mutant lost-write";
+                   --faults cut,versions --strangers no --embedded yes --code-sessions yes --mutant lost-write";
         for arguments in ["--seed 9 --steps 400000", "--seed 9 --steps 1 --faults none", all] {
             let options: Options = arguments.parse().expect("valid arguments");
             assert_eq!(options.to_string(), arguments);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::time::Now;
+use footbridge_core::bridge::{BridgeConfig, Teardown};
 use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::{Machine, Step};
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayKeys};
@@ -19,6 +20,7 @@ use crate::faults::FaultKind;
 use crate::ids::{PartyId, Role};
 use crate::mutants::Mutant;
 use crate::names::{LIAR_URL, MALLORY_TOKEN, MAX_LINE_BYTES, RELAY_URL};
+use crate::nodes::embedded::{Embedded, Habits};
 use crate::nodes::liar::Liar;
 use crate::nodes::mallory::Mallory;
 use crate::nodes::node::{Driven, Node, NodeNotice, Order};
@@ -31,6 +33,9 @@ use crate::sim::world::World;
 
 /// Separates the random draw of whether viewers have habits.
 const VIEWER_HABITS: u64 = 0x9ab1_7509;
+
+/// Separates the random draws of a program with a bridge.
+const PROGRAM: u64 = 0x9096_3a11;
 
 /// Separates the random draw of who speaks version 2.
 const CODE_SESSIONS: u64 = 0xc0de_5e55;
@@ -47,6 +52,7 @@ pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<
             let transport = transport(world, options, id);
             worker(world, id, RELAY_URL, seed, transport)
         }
+        Role::Embedded => embedded(world, options, id, seed),
         Role::Victim => worker(world, id, LIAR_URL, seed, TransportChoice::V1),
         Role::Viewer => viewer(world, options, id, seed),
         Role::Mallory => {
@@ -164,6 +170,31 @@ fn worker(
     };
     let is_traced = world.cx.trace.is_on();
     Box::new(Driven { machine: Worker::new(config), command, is_traced })
+}
+
+/// A program whose session is its own. Half of them let it go on when they end (B-4).
+fn embedded(world: &mut World, options: &Options, id: PartyId, seed: u64) -> Box<dyn Node> {
+    let relay = match BaseUrl::parse(RELAY_URL) {
+        Ok(relay) => relay,
+        Err(error) => unreachable!("the simulated relay's URL is valid: {error}"),
+    };
+    let token = world.tokens.worker_token(&mut world.cx, id);
+    let mut config = BridgeConfig::new(relay, token, String::from("/project"), seed);
+    config.machine_name.clone_from(&world.cx.parties[id].name);
+    // Its agent says that itself, and everything that it says is in the log.
+    config.init = None;
+    config.replays = false;
+    config.transport = transport(world, options, id);
+    let mut rng = Rng::with_seed(options.seed ^ PROGRAM);
+    let is_stale = options.mutant == Some(Mutant::StaleSender);
+    if rng.bool() && !is_stale {
+        config.teardown = Teardown::Perpetual;
+        config.state_directory = Some(String::from("/state/program"));
+    }
+    let has_history = config.state_directory.is_none() && rng.bool();
+    let history = has_history.then(|| (rng.u32(1..20), Duration::from_millis(rng.u64(1..20_000))));
+    let shares_for = rng.bool().then(|| Duration::from_secs(rng.u64(60..600)));
+    Box::new(Embedded::new(config, Habits { history, shares_for, is_stale }))
 }
 
 fn viewer(world: &mut World, options: &Options, id: PartyId, seed: u64) -> Box<dyn Node> {

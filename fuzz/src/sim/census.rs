@@ -33,7 +33,7 @@ pub(crate) fn judge(cx: &mut Cx, network: &Network, processes: &Processes, befor
 
 /// The operations of relay and workers whose other side is not alive.
 pub(crate) fn one_sided(cx: &Cx, network: &Network, processes: &Processes) -> Census {
-    let is_judged = |role| matches!(role, Role::Relay | Role::Worker);
+    let is_judged = |role: Role| role == Role::Relay || role.runs_agents();
     let parties = cx.parties.iter().enumerate().filter(|(_, p)| is_judged(p.role));
     let ops = parties.flat_map(|(id, party)| {
         party.ops.iter().map(move |(op, kind)| ((id, party.life, *op), *kind))

@@ -63,7 +63,9 @@ impl Skew {
     fn version_of(&self, cx: &Cx, party: PartyId) -> Version {
         let found = &cx.parties[party];
         match found.role {
-            Role::Relay | Role::Worker | Role::Viewer => self.version(party, found.life),
+            Role::Relay | Role::Worker | Role::Embedded | Role::Viewer => {
+                self.version(party, found.life)
+            }
             // Parties with bad manners need no other version.
             Role::Shell(_) | Role::Mallory | Role::Stranger | Role::Liar | Role::Victim => {
                 Version::This

@@ -62,7 +62,7 @@ impl Tokens {
     /// A worker's program starts, and reads the token file.
     pub(crate) fn worker_token(&mut self, cx: &mut Cx, id: PartyId) -> Credential {
         let token = Secret::from(self.written.as_str());
-        if !self.is_in_files || cx.parties[id].role != Role::Worker {
+        if !self.is_in_files || !cx.parties[id].role.runs_agents() {
             return Credential::fixed(Secret::from(FIRST));
         }
         self.write_token_at(cx, id);
@@ -79,7 +79,7 @@ impl Tokens {
         let token = format!("alice-has-another-{:016x}", self.rng.u64(..));
         self.written.clone_from(&token);
         for id in 0..cx.parties.len() {
-            if cx.parties[id].role == Role::Worker {
+            if cx.parties[id].role.runs_agents() {
                 self.write_token_at(cx, id);
             }
         }
@@ -93,11 +93,14 @@ impl Tokens {
         self.signing = std::array::from_fn(|_| self.rng.u8(..));
     }
 
-    /// A worker that ended because of its token is restarted by its supervisor.
+    /// A worker that ended because of its token is restarted by its supervisor; so is a program that
+    /// lost its bridge.
     pub(crate) fn look_after(&mut self, cx: &mut Cx, id: PartyId, role: Role, outcome: &Outcome) {
         let is_refused =
             matches!(outcome, Err(fault) if fault.kind == MachineErrorKind::Unauthorized);
-        if role == Role::Worker && is_refused && self.is_in_files {
+        let was_ordered = cx.parties[id].is_ordered_down;
+        let is_given_up = role == Role::Embedded && outcome.is_err() && !was_ordered;
+        if is_given_up || (role == Role::Worker && is_refused && self.is_in_files) {
             let wait = Duration::from_millis(self.rng.u64(1_000..30_000));
             cx.later(wait, SimEvent::Restart(id));
         }

@@ -223,6 +223,13 @@ impl World {
                 self.cx.trace.record(at, &self.cx.parties[id].name, || format!("sees {notice:?}"));
                 self.cx.fact(Fact::Viewed { viewer: id, notice });
             }
+            NodeNotice::Signs { from } => {
+                self.cx.trace.record(at, &self.cx.parties[id].name, || format!("signs as {from}"));
+                self.cx.fact(Fact::Signed { from });
+            }
+            NodeNotice::SaidBefore { process, session, line } => {
+                self.cx.fact(Fact::Printed { process, session, line, is_message: true });
+            }
             NodeNotice::Knocks(knock) => self.network.knock(&mut self.cx, id, knock),
         }
     }

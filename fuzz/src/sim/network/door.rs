@@ -175,5 +175,5 @@ impl Network {
 /// The role of a client that is to notice nothing of strangers.
 fn known(cx: &Cx, conn: &Conn) -> Option<Role> {
     let role = cx.parties[conn.client?.party].role;
-    matches!(role, Role::Worker | Role::Viewer).then_some(role)
+    role.is_welcome().then_some(role)
 }

@@ -97,7 +97,7 @@ impl Network {
         let path = label.clone();
         let conn = Conn::new(host, to, kind, asked, label, cx.at);
         let conn = self.add(Conn { client: Some(from), ..conn });
-        if is_http && role == Role::Worker {
+        if is_http && role.runs_agents() {
             cx.parties[from.party].asked.insert(from.op, path);
         }
         let is_whole = matches!(kind, ConnKind::Http { answer: Answer::Whole { .. } });
@@ -335,7 +335,7 @@ impl Network {
             return;
         };
         let role = found.client.map(|client| cx.parties[client.party].role);
-        if found.to == RELAY && matches!(role, Some(Role::Worker | Role::Viewer)) {
+        if found.to == RELAY && role.is_some_and(Role::is_welcome) {
             let (what, status) = (found.label.clone(), response.status);
             let why = String::from_utf8_lossy(&response.body).into_owned();
             cx.fact(Fact::Refused { what, status, why });

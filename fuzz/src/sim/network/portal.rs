@@ -6,7 +6,7 @@ use footbridge_core::contract::event::Event;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::ids::{ConnId, End, Role};
+use crate::ids::{ConnId, End};
 use crate::sim::cx::Cx;
 use crate::sim::event::Arrival;
 use crate::sim::network::Network;
@@ -40,7 +40,7 @@ impl Network {
         let Some(conn) = self.conns.get(&id) else { return false };
         let Some(client) = conn.client else { return false };
         let host = &cx.hosts[conn.host];
-        if cx.at >= host.portal_until || cx.parties[client.party].role != Role::Worker {
+        if cx.at >= host.portal_until || !cx.parties[client.party].role.runs_agents() {
             return false;
         }
         let page = host.portal_page.unwrap_or_else(|| cx.rng.usize(..));

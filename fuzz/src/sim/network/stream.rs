@@ -110,9 +110,7 @@ impl Network {
             Parcel::Close(code) => {
                 let what = conn.label.clone();
                 let is_judged = conn.to == RELAY
-                    && conn.client.is_some_and(|client| {
-                        matches!(cx.parties[client.party].role, Role::Worker | Role::Viewer)
-                    });
+                    && conn.client.is_some_and(|client| cx.parties[client.party].role.is_welcome());
                 *conn.end_mut(end) = None;
                 cx.tell(to, Event::Closed { op, code: Some(code), failure: None });
                 self.put(cx, id, end.other(), Arrival::CloseAck(code), 8);
