@@ -88,7 +88,7 @@ use crate::base::limits::MAX_RECENT_UUIDS;
 use crate::base::text::Text;
 use crate::base::time::Now;
 use crate::contract::action::Action;
-use crate::contract::event::Event;
+use crate::contract::event::{Event, ExitStatus};
 use crate::contract::machine::{Machine, Step};
 use crate::transport::dedupe::Recent;
 use crate::wire::control;
@@ -378,25 +378,26 @@ impl Bridge {
                     Err(why) => BridgeNotice::NotSigned { message_id, why },
                 });
             }
-            BridgeCommand::Teardown => self.tear_down(),
+            BridgeCommand::Teardown => self.tear_down(ExitStatus::Code(0)),
+            BridgeCommand::Over(status) => self.tear_down(status),
             BridgeCommand::Leave => {
                 self.teardown = Teardown::Perpetual;
-                self.tear_down();
+                self.tear_down(ExitStatus::Code(0));
             }
             BridgeCommand::TeardownNow => {
-                self.tear_down();
+                self.tear_down(ExitStatus::Code(0));
                 self.worker.command(self.now, WorkerCommand::ShutdownNow);
             }
         }
     }
 
-    fn tear_down(&mut self) {
+    fn tear_down(&mut self, status: ExitStatus) {
         // What was said before now still leaves, however far behind the relay is.
         self.gate.pause(false);
         self.pump();
         if self.teardown == Teardown::Ordinary {
-            // It has ended by itself, as an agent does whose work is done.
-            self.process.end();
+            // To the worker it has ended by itself, as an agent does.
+            self.process.end(status);
             self.run_out();
         }
         self.begin_teardown();

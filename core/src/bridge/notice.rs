@@ -9,6 +9,7 @@ use super::handle::{Handle, NotSigned};
 use super::state::Snapshot;
 use crate::base::id::SessionId;
 use crate::base::text::Text;
+use crate::contract::event::ExitStatus;
 use crate::peer::envelope::Envelope;
 use crate::wire::message::{Head, Kind};
 
@@ -41,8 +42,11 @@ pub enum BridgeCommand {
         /// What it says.
         body: String,
     },
-    /// Ends the bridge, as its [`Teardown`](super::Teardown) says.
+    /// Ends the bridge, as its [`Teardown`](super::Teardown) says: a session that ends with it has
+    /// completed.
     Teardown,
+    /// The same, and what the session was about has ended like this.
+    Over(ExitStatus),
     /// Ends it perpetually, whatever was configured: the session stays for the next run.
     Leave,
     /// Ends it without waiting for anything.

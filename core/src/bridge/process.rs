@@ -93,7 +93,7 @@ impl Process {
             Action::Write { data, .. } => self.written(data),
             Action::Pause { .. } => Some(Wanted::Pause(true)),
             Action::Resume { .. } => Some(Wanted::Pause(false)),
-            Action::Signal { .. } => self.end().then_some(Wanted::End),
+            Action::Signal { .. } => self.end(ExitStatus::Code(0)).then_some(Wanted::End),
             Action::Cancel { op } => {
                 self.events.retain(|event| event.op() != Some(*op));
                 if let Some(at) = self.trees.iter().position(|tree| tree == op) {
@@ -159,14 +159,14 @@ impl Process {
         }
     }
 
-    /// It is over; `false` if it was.
-    pub(super) fn end(&mut self) -> bool {
+    /// It is over, like this; `false` if it was.
+    pub(super) fn end(&mut self, status: ExitStatus) -> bool {
         let Some(op) = self.op.filter(|_| self.is_running) else { return false };
         self.is_running = false;
         self.events.extend([
             Event::OutputEnded { op, output: Output::Stdout },
             Event::OutputEnded { op, output: Output::Stderr },
-            Event::Exited { op, status: ExitStatus::Code(0) },
+            Event::Exited { op, status },
         ]);
         true
     }

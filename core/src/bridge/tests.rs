@@ -458,6 +458,18 @@ fn an_ordinary_teardown_reports_a_result_stops_the_work_and_deregisters() {
 }
 
 #[test]
+fn an_agent_that_was_killed_is_reported_as_that() {
+    let (mut bench, link) = Bench::connected(|_| {});
+    bench.publish(&said(1));
+    bench.command(BridgeCommand::Over(ExitStatus::Signal(9)));
+    bench.frame(link, &ControlFrame::Ack { received: 4 });
+    bench.hand.take("a close", |action| matches!(action, Action::Close { .. }).then_some(()));
+    let (_, request) = bench.request("/work/work_1/stop");
+    let body = String::from_utf8(request.body.to_vec()).expect("JSON");
+    assert!(body.contains(r#""status":"failed""#) && body.contains(r#""signal":9"#), "{body}");
+}
+
+#[test]
 fn a_perpetual_teardown_sends_no_result_stops_nothing_closes_nothing_and_is_taken_up_again() {
     let perpetual = |config: &mut BridgeConfig| {
         config.teardown = Teardown::Perpetual;

@@ -100,6 +100,8 @@ pub enum ChatNotice {
     },
     /// So many turns have ended.
     Turns(u64),
+    /// The agent has ended like this; the last notice but what could not be ended with it.
+    Over(ExitStatus),
     /// What could not be ended of everything that the agent had started.
     Survived {
         /// Each by its process id and name.
@@ -225,7 +227,7 @@ impl Chatting {
         let out = self.agent.over();
         self.publish(cx, Voice::Agent, out);
         let outcome = match result {
-            Err(reason) => Err(format!("the agent could not be started: {reason}")),
+            Err(ref reason) => Err(format!("the agent could not be started: {reason}")),
             Ok(Some(status)) if self.is_ending || status.is_success() => Ok(()),
             Ok(None) if self.is_ending => Ok(()),
             Ok(status) => {
@@ -235,6 +237,13 @@ impl Chatting {
                 Err(format!("the agent has ended ({how}){tail}"))
             }
         };
+        let status = match (&outcome, result) {
+            // What was asked for is no failure, whatever signal it took.
+            (Ok(()), _) => ExitStatus::Code(0),
+            (Err(_), Ok(Some(status))) => status,
+            (Err(_), _) => ExitStatus::Code(1),
+        };
+        cx.fx.notify(ChatNotice::Over(status));
         let fault = |message| MachineError { kind: MachineErrorKind::Local, message };
         cx.fx.end(outcome.map_err(fault));
     }

@@ -175,4 +175,16 @@ fn it_ends_with_its_agent() {
     bench.hand.handle(Event::OutputEnded { op, output: Output::Stderr });
     bench.hand.handle(Event::Exited { op, status: ExitStatus::Signal(15) });
     assert_eq!(bench.hand.outcome, Some(Ok(())));
+    assert!(bench.hand.notices.contains(&ChatNotice::Over(ExitStatus::Code(0))));
+}
+
+#[test]
+fn an_agent_that_ends_unasked_is_told_as_it_ended() {
+    let mut bench = Bench::new();
+    let op = bench.agent;
+    bench.hand.handle(Event::OutputEnded { op, output: Output::Stdout });
+    bench.hand.handle(Event::OutputEnded { op, output: Output::Stderr });
+    bench.hand.handle(Event::Exited { op, status: ExitStatus::Signal(9) });
+    assert!(matches!(&bench.hand.outcome, Some(Err(error)) if error.message.contains("signal 9")));
+    assert!(bench.hand.notices.contains(&ChatNotice::Over(ExitStatus::Signal(9))));
 }

@@ -56,7 +56,7 @@ pub(in crate::relay) fn session(session: &Session, connected: bool) -> SessionVi
         pending_permissions: Cow::Borrowed(&session.pending),
         receipts: session.receipts,
         activities: Cow::Borrowed(&session.activities),
-        working: session.is_working,
+        working: session.is_working && session.state != SessionState::Ended,
         created_at: session.created_at,
         updated_at: session.updated_at,
         first_seq: session.first_seq,

@@ -301,6 +301,10 @@ impl Host {
             ChatNotice::Viewers(line) => self.bridge.put(BridgeCommand::Publish(line)),
             ChatNotice::ViewersTaken { lines } => self.bridge.put(BridgeCommand::Taken { lines }),
             ChatNotice::Turns(turns) => self.turns.set(turns),
+            ChatNotice::Over(status) => {
+                self.agent_over.set(true);
+                self.bridge.put(BridgeCommand::Over(status));
+            }
             ChatNotice::Survived { processes } => {
                 let words = format_args!("could not end {}", processes.join(", "));
                 self.log.write(Level::Warn, "survived", &[], words);
