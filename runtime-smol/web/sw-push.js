@@ -45,6 +45,19 @@
     };
   }
 
+  /**
+   * What waited while it was quiet, in words.
+   * @param {any} waited @returns {string}
+   */
+  function summary({ questions, turns, failed }) {
+    const parts = [
+      questions > 0 && (questions === 1 ? 'a question waits for you' : `${questions} questions wait for you`),
+      turns > 0 && (turns === 1 ? 'a session has done what you asked' : `${turns} sessions have done what you asked`),
+      failed > 0 && (failed === 1 ? 'a session has failed' : `${failed} sessions have failed`),
+    ].filter(Boolean);
+    return parts.join(', ').replace(/^./, (first) => first.toUpperCase());
+  }
+
   /** @param {number} waiting */
   function badge(waiting) {
     const { navigator } = worker;
@@ -88,6 +101,13 @@
         await registration.showNotification(title, options);
         return;
       }
+      case 'waited':
+        badge(message.waiting);
+        await registration.showNotification('While it was quiet', {
+          body: summary(message), tag: message.tag, data: { session: message.session, seq: 0, requestId: null },
+          icon: urlOf('icon-192.png').href, requireInteraction: message.questions > 0,
+        });
+        return;
       case 'over':
         badge(message.waiting);
         await takeBack(message.tag);

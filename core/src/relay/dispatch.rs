@@ -323,6 +323,7 @@ pub(super) fn on_answer(
     match pending {
         Pending::Sweep | Pending::ReturnWork | Pending::Forgotten => {}
         Pending::Telling(need) => parts.push.on_targets(cx, &need, answer),
+        Pending::QuietOver(owner) => parts.push.on_quiet_over(cx, &owner, answer),
         Pending::PushTest { op, id, nonce } => parts.push.on_test(cx, op, (&id, nonce), answer),
         Pending::Refresh { .. } => {
             if let Ok(Answer::Session(session)) = answer {
@@ -419,6 +420,9 @@ pub(super) fn on_store_failed(
     }
     if let Pending::Telling(need) = &pending {
         return parts.push.on_targets_failed(cx, need);
+    }
+    if let Pending::QuietOver(owner) = &pending {
+        return parts.push.on_quiet_over_failed(cx, owner);
     }
     if let Pending::Page { .. } = pending {
         parts.viewers.on_page_failed(cx);

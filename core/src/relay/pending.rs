@@ -25,6 +25,8 @@ pub(super) enum Pending {
     Ready { op: OpId },
     /// Tell a person's browsers of something.
     Telling(Box<Need>),
+    /// Tell a person's browsers of what waited while it was quiet.
+    QuietOver(AccountId),
     /// Nothing: what was asked for need not be known.
     Forgotten,
     /// Send a browser a message to see whether it arrives.
@@ -97,6 +99,7 @@ impl Pending {
             | Self::ReturnWork
             | Self::Refresh { .. }
             | Self::Telling(_)
+            | Self::QuietOver(_)
             | Self::Forgotten => None,
             Self::Ready { op }
             | Self::Refuse { op, .. }

@@ -4,6 +4,7 @@ use alloc::borrow::Cow;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -88,14 +89,21 @@ impl QuietHours {
 
     /// Whether it is that time now.
     pub fn holds(&self, now: UnixTime) -> bool {
+        self.left(now).is_some()
+    }
+
+    /// How much of that time is left, if it is that time now.
+    pub fn left(&self, now: UnixTime) -> Option<Duration> {
         let minutes = i64::try_from(now.as_secs() / 60).unwrap_or(0) + i64::from(self.offset);
         let minute = minutes.rem_euclid(DAY);
         let (from, until) = (i64::from(self.from), i64::from(self.until));
-        if from <= until {
+        let is_quiet = if from <= until {
             (from..until).contains(&minute)
         } else {
             minute >= from || minute < until
-        }
+        };
+        let minutes = u64::try_from((until - minute).rem_euclid(DAY)).unwrap_or(0);
+        is_quiet.then(|| Duration::from_secs((minutes * 60).saturating_sub(now.as_secs() % 60)))
     }
 }
 
@@ -144,6 +152,8 @@ pub struct PushTested<'a> {
 pub enum PushMessage<'a> {
     /// A session waits for its person, or has failed.
     Waits(PushWaits<'a>),
+    /// What waited while it was quiet, and still does.
+    Waited(PushWaited<'a>),
     /// What was told no longer counts: it was answered, or seen, elsewhere.
     Over {
         /// The notification to close.
@@ -156,6 +166,27 @@ pub enum PushMessage<'a> {
         /// Repeated in the page's request.
         nonce: Cow<'a, str>,
     },
+}
+
+/// What waited for a person during quiet hours that are over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushWaited<'a> {
+    /// What the notification is known by.
+    pub tag: Cow<'a, str>,
+    /// How many questions wait for an answer.
+    #[serde(default)]
+    pub questions: usize,
+    /// In how many sessions it is the person's turn.
+    #[serde(default)]
+    pub turns: usize,
+    /// How many sessions have failed.
+    #[serde(default)]
+    pub failed: usize,
+    /// The session, if all of it is of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Cow<'a, str>>,
+    /// Questions that wait, in all sessions.
+    pub waiting: usize,
 }
 
 /// What a session waits for.
@@ -217,6 +248,10 @@ mod tests {
         {
             assert_eq!(night.holds(at(hour, minute)), quiet, "{hour}:{minute} UTC");
         }
+        assert_eq!(
+            night.left(UnixTime::from_millis(((21 * 60 + 30) * 60 + 7) * 1000)),
+            Some(Duration::from_secs((7 * 60 + 30) * 60 - 7))
+        );
         let lunch = QuietHours { from: 12 * 60, until: 13 * 60, offset: -300 };
         assert!(lunch.holds(at(17, 0)) && !lunch.holds(at(18, 0)) && !lunch.holds(at(12, 30)));
         let never = QuietHours { from: 60, until: 60, offset: 0 };

@@ -121,3 +121,22 @@ test('a message that cannot be read shows something all the same', async () => {
   await push({ kind: 'later' });
   assert.equal(shown.length, 1);
 });
+
+test('what waited while it was quiet is one notification, which opens its session or the list', async () => {
+  const of = async (counts) => {
+    const it = worker();
+    await it.push({ kind: 'waited', tag: 'quiet', questions: 0, turns: 0, failed: 0, waiting: counts.questions ?? 0, ...counts });
+    return it;
+  };
+  const one = await of({ questions: 1, session: 's' });
+  assert.deepEqual([one.shown[0].title, one.shown[0].body], ['While it was quiet', 'A question waits for you']);
+  await one.click('', one.shown[0]);
+  assert.deepEqual(one.said, ['badge 1', 'open https://relay.example/#/session/s']);
+  const many = await of({ questions: 2, turns: 1, failed: 3 });
+  assert.equal(many.shown[0].body, '2 questions wait for you, a session has done what you asked, 3 sessions have failed');
+  await many.click('', many.shown[0]);
+  assert.equal(many.said.at(-1), 'open https://relay.example/#/');
+  const over = await of({ turns: 2 });
+  await over.push({ kind: 'over', tag: 'quiet', waiting: 0 });
+  assert.deepEqual(over.shown, []);
+});

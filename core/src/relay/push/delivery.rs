@@ -53,6 +53,8 @@ pub(super) enum About {
     Need(Need),
     /// To take something back.
     Over,
+    /// To tell of what waited while it was quiet, or to take that back.
+    Summary,
     /// To try whether it arrives, for the page that waits for this answer.
     Test(OpId),
 }

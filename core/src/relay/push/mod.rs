@@ -8,6 +8,9 @@
 //!                                                    └─▶ seal, vapid ─▶ Action::Request
 //! ```
 //!
+//! A browser whose quiet hours are on is told when they are over, in one message, of what still waits
+//! ([`quiet`]).
+//!
 //! What waits is in memory: a relay that restarts learns of it when the session's link is up again. The
 //! browsers are in the store. A push service learns which browser is sent something, when, and about how
 //! much; what it says is encrypted for the browser.
@@ -16,6 +19,7 @@ mod api;
 mod delivery;
 mod endpoint;
 mod needs;
+mod quiet;
 pub(super) mod seal;
 mod vapid;
 mod words;
@@ -31,6 +35,7 @@ pub(super) use self::api::{is_route, response, serve};
 use self::delivery::{About, Deliveries, Delivery, Outcome};
 pub(super) use self::needs::Change;
 use self::needs::{Needs, Stage, Watched};
+use self::quiet::Quiet;
 use self::vapid::VapidKey;
 use super::config::RelayKeys;
 use super::cx::Cx;
@@ -42,20 +47,25 @@ use crate::base::id::{OpId, PushId, SessionId};
 use crate::base::limits::{PUSH_AFTER, PUSH_KEPT_FOR, PUSH_TEST_KEPT_FOR};
 use crate::contract::action::Response;
 use crate::contract::event::IoError;
-use crate::store::{Answer, Changes, PushSubscription, PushTargets, Session, StoreError, StoreOp};
+use crate::store::{
+    AccountId, Answer, Changes, PushSubscription, PushTargets, Session, StoreError, StoreOp,
+};
 use crate::wire::push::{PushMessage, PushTested};
 use crate::wire::session::SessionState;
 use crate::wire::to_json;
+use bytes::Bytes;
 
 /// The notifications of everybody.
 pub(super) struct Push {
     needs: Needs<Arc<PushSubscription>>,
+    quiet: Quiet,
     deliveries: Deliveries,
 }
 
 impl Push {
     pub(super) fn new(keys: &RelayKeys) -> Self {
-        Self { needs: Needs::default(), deliveries: Deliveries::new(VapidKey::new(&keys.push)) }
+        let deliveries = Deliveries::new(VapidKey::new(&keys.push));
+        Self { needs: Needs::default(), quiet: Quiet::default(), deliveries }
     }
 
     /// The relay's public key, as browsers want it.
@@ -91,7 +101,7 @@ impl Push {
     }
 
     fn schedule(&self, cx: &mut Cx) {
-        match self.needs.next_due() {
+        match self.needs.next_due().into_iter().chain(self.quiet.next_due()).min() {
             Some(due) => {
                 let delay = due.saturating_since(cx.now());
                 cx.engine.set_timer(Timer::Push, delay);
@@ -115,6 +125,9 @@ impl Push {
             let read = StoreOp::ReadPushTargets { owner, session, request_id };
             cx.store(Pending::Telling(Box::new(need)), read);
         }
+        for owner in self.quiet.due(now) {
+            cx.store(Pending::QuietOver(owner.clone()), StoreOp::ListPushes { owner });
+        }
         self.schedule(cx);
     }
 
@@ -136,7 +149,7 @@ impl Push {
         let message = words::waits(need, &tag, seq, request_id.as_deref(), &targets, waiting);
         let message = to_json(&message);
         let topic = words::topic(&tag);
-        let told = self.those_to_tell(cx, &targets);
+        let told = self.those_to_tell(cx, need, &targets);
         for to in &told {
             let (to, message, topic) = (Arc::clone(to), message.clone(), Some(topic.clone()));
             let about = About::Need(need.clone());
@@ -144,23 +157,78 @@ impl Push {
                 Delivery { to, about, message, kept_for: PUSH_KEPT_FOR, topic, attempts: 0 };
             self.deliveries.add(cx, delivery);
         }
-        self.needs.told(need, told);
+        self.needs.told(need, told, self.quiet.holds(need));
+        self.schedule(cx);
     }
 
-    fn those_to_tell(&mut self, cx: &Cx, targets: &PushTargets) -> Vec<Arc<PushSubscription>> {
+    /// Those whose quiet hours are on are told later.
+    fn those_to_tell(
+        &mut self,
+        cx: &Cx,
+        need: &Need,
+        targets: &PushTargets,
+    ) -> Vec<Arc<PushSubscription>> {
         let (now, wall) = (cx.now(), cx.wall());
         let machine = targets.machine.as_deref().unwrap_or_default();
         let mut told = Vec::new();
         for push in &targets.subscriptions {
             let preferences = &push.preferences;
             let is_muted = preferences.muted.iter().any(|muted| muted == machine);
-            let is_quiet = preferences.quiet.is_some_and(|quiet| quiet.holds(wall));
             let is_signed_in = cx.shared.authority.is_signed_in(&push.owner, &push.sign_in);
-            if !is_muted && !is_quiet && is_signed_in && self.deliveries.allows(now, &push.id) {
+            if is_muted || !is_signed_in {
+                continue;
+            }
+            if let Some(left) = preferences.quiet.and_then(|quiet| quiet.left(wall)) {
+                self.quiet.hold(push, [need.clone()], now + left);
+            } else if self.deliveries.allows(now, &push.id) {
                 told.push(Arc::new(push.clone()));
             }
         }
         told
+    }
+
+    /// Quiet hours are over, and the store has said which browsers there are.
+    pub(super) fn on_quiet_over(
+        &mut self,
+        cx: &mut Cx,
+        owner: &AccountId,
+        answer: Result<Answer, StoreError>,
+    ) {
+        let held = self.quiet.take(owner);
+        let Ok(Answer::Pushes(pushes)) = answer else { return };
+        let (now, wall) = (cx.now(), cx.wall());
+        for (id, mut needs) in held {
+            let Some(push) = pushes.iter().find(|push| push.id == id) else { continue };
+            needs.retain(|need| self.needs.get_mut(need).is_some());
+            if needs.is_empty() || !cx.shared.authority.is_signed_in(owner, &push.sign_in) {
+                continue;
+            }
+            // They have been changed meanwhile, or the clock has.
+            if let Some(left) = push.preferences.quiet.and_then(|quiet| quiet.left(wall)) {
+                self.quiet.hold(push, needs, now + left);
+                continue;
+            }
+            if self.deliveries.allows(now, &id) {
+                let message = to_json(&words::waited(&needs, self.needs.questions_of(owner)));
+                let to = Arc::new(push.clone());
+                self.quiet.told(Arc::clone(&to), needs);
+                self.send_summary(cx, to, message);
+            }
+        }
+        self.schedule(cx);
+    }
+
+    /// The store could not say which browsers there are: it is asked again.
+    pub(super) fn on_quiet_over_failed(&mut self, cx: &mut Cx, owner: &AccountId) {
+        self.quiet.ask_again(owner, cx.now() + PUSH_AFTER);
+        self.schedule(cx);
+    }
+
+    /// What replaces the browser's last one.
+    fn send_summary(&mut self, cx: &mut Cx, to: Arc<PushSubscription>, message: Bytes) {
+        let (about, topic) = (About::Summary, Some(words::topic(quiet::TAG)));
+        let kept_for = PUSH_KEPT_FOR;
+        self.deliveries.add(cx, Delivery { to, about, message, kept_for, topic, attempts: 0 });
     }
 
     /// The store could not say whom to tell: it is asked again.
@@ -175,6 +243,11 @@ impl Push {
     /// Takes back what was told of needs that are over.
     fn take_back(&mut self, cx: &mut Cx, over: Vec<(Need, Watched<Arc<PushSubscription>>)>) {
         for (need, watched) in over {
+            for to in self.quiet.over(&need) {
+                let waiting = self.needs.questions_of(&watched.owner);
+                let message = to_json(&PushMessage::Over { tag: quiet::TAG.into(), waiting });
+                self.send_summary(cx, to, message);
+            }
             let Stage::Told(told) = watched.stage else { continue };
             let unsent = self.deliveries.withdraw(&need);
             let tag = words::tag(&need, watched.seq);

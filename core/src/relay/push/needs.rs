@@ -155,9 +155,10 @@ impl<T> Needs<T> {
         told.into_iter().filter_map(|subject| self.forget(session, subject)).collect()
     }
 
-    /// These were told. If nobody was, nothing is left to take back, and a question alone is counted.
-    pub(super) fn told(&mut self, need: &Need, told: Vec<T>) {
-        if told.is_empty() && !matches!(need.1, Subject::Question(_)) {
+    /// These were told. If nobody was, nor is to be later, nothing is left to take back, and a question
+    /// alone is counted.
+    pub(super) fn told(&mut self, need: &Need, told: Vec<T>, is_held: bool) {
+        if told.is_empty() && !is_held && !matches!(need.1, Subject::Question(_)) {
             self.watched.remove(need);
         } else if let Some(watched) = self.watched.get_mut(need) {
             watched.stage = Stage::Told(told);

@@ -1,8 +1,10 @@
 //! What a notification says: little, and of what an agent wants to do either all or visibly a part.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -13,7 +15,7 @@ use crate::base::limits::{MAX_PUSH_DETAIL_BYTES, MAX_PUSH_NAME_BYTES};
 use crate::base::text::is_hidden;
 use crate::relay::subject::{Need, Subject};
 use crate::store::PushTargets;
-use crate::wire::push::{PushMessage, PushWaits, PushWhat};
+use crate::wire::push::{PushMessage, PushWaited, PushWaits, PushWhat};
 
 /// What a notification is known by.
 pub(super) fn tag((session, subject): &Need, seq: u64) -> String {
@@ -70,6 +72,21 @@ pub(super) fn waits<'a>(
         tool,
         whole: detail.as_ref().is_some_and(|detail| detail.is_whole),
         detail: detail.map(|detail| Cow::Owned(detail.text)),
+        waiting,
+    })
+}
+
+/// A message about what waited while it was quiet.
+pub(super) fn waited(needs: &BTreeSet<Need>, waiting: usize) -> PushMessage<'_> {
+    let count = |is: fn(&Subject) -> bool| needs.iter().filter(|(_, subject)| is(subject)).count();
+    let mut sessions: Vec<_> = needs.iter().map(|(session, _)| session.as_str()).collect();
+    sessions.dedup();
+    PushMessage::Waited(PushWaited {
+        tag: Cow::Borrowed(super::quiet::TAG),
+        questions: count(|subject| matches!(subject, Subject::Question(_))),
+        turns: count(|subject| matches!(subject, Subject::Turn)),
+        failed: count(|subject| matches!(subject, Subject::Failed)),
+        session: if let [one] = sessions[..] { Some(Cow::Borrowed(one)) } else { None },
         waiting,
     })
 }

@@ -403,3 +403,89 @@ fn another_relay_on_the_same_store_does_not_tell_it_twice() {
     world.hear(&mut other);
     assert_eq!(world.taken()[0]["kind"], "over");
 }
+
+/// Until a minute after midnight, which is when the tests begin.
+fn quiet_for_a_minute() -> Value {
+    let mut body = subscription(ENDPOINT);
+    body["preferences"] = json!({"quiet": {"from": 1380, "until": 1, "offset": 0}});
+    body
+}
+
+#[test]
+fn what_still_waits_when_quiet_hours_end_is_told_in_one_message_and_taken_back_as_one() {
+    let mut world = World::new();
+    world.with_push(&quiet_for_a_minute());
+    let (worker, taken, op) = world.running();
+    for id in ["P", "Q", "R"] {
+        world.lines(op, &question(id));
+    }
+    world.pass(PUSH_AFTER * 2);
+    world.allow(&taken.session, "P");
+    world.links_alive(Duration::from_secs(40));
+    assert_eq!(world.taken(), Vec::<Value>::new(), "it is quiet, and nothing is to be taken back");
+    assert_eq!(world.about(&worker, &taken, "heartbeat").0, 200);
+    world.links_alive(Duration::from_secs(10));
+    let told = world.taken();
+    let expected = json!({"kind": "waited", "tag": "quiet", "questions": 2, "turns": 0, "failed": 0,
+                          "session": taken.session, "waiting": 2});
+    assert_eq!(told, [expected]);
+    world.links_alive(Duration::from_secs(20));
+    assert_eq!(world.taken(), Vec::<Value>::new(), "once");
+    world.allow(&taken.session, "Q");
+    assert_eq!(world.taken(), Vec::<Value>::new(), "the other one waits");
+    world.allow(&taken.session, "R");
+    assert_eq!(world.taken(), [json!({"kind": "over", "tag": "quiet", "waiting": 0})]);
+}
+
+#[test]
+fn what_was_answered_or_seen_while_it_was_quiet_is_told_nobody() {
+    let mut world = World::new();
+    world.with_push(&quiet_for_a_minute());
+    let (_, taken, op) = world.running();
+    world.lines(op, ASSISTANT);
+    world.lines(op, RESULT);
+    world.pass(PUSH_AFTER * 2);
+    let viewer = world.subscribe(&taken.session, 0);
+    world.look(viewer, true);
+    world.lines(op, &question("P"));
+    world.look(viewer, false);
+    world.links_alive(PUSH_AFTER * 2);
+    world.allow(&taken.session, "P");
+    world.links_alive(Duration::from_secs(60));
+    assert_eq!(world.taken(), Vec::<Value>::new());
+}
+
+#[test]
+fn the_end_of_a_turn_waits_for_the_end_of_quiet_hours_and_longer_hours_are_kept() {
+    let mut world = World::new();
+    world.with_push(&quiet_for_a_minute());
+    let (worker, taken, op) = world.running();
+    world.lines(op, ASSISTANT);
+    world.lines(op, RESULT);
+    world.pass(PUSH_AFTER * 2);
+    let mut longer = quiet_for_a_minute();
+    longer["preferences"]["quiet"]["until"] = json!(2);
+    world.with_push(&longer);
+    for _ in 0..2 {
+        world.links_alive(Duration::from_secs(40));
+        assert_eq!(world.about(&worker, &taken, "heartbeat").0, 200);
+    }
+    assert_eq!(world.taken(), Vec::<Value>::new(), "it is still quiet");
+    world.links_alive(Duration::from_secs(30));
+    let told = world.taken();
+    assert_eq!((told.len(), &told[0]["turns"]), (1, &json!(1)), "{told:?}");
+}
+
+#[test]
+fn nobody_is_told_later_who_has_turned_notifications_off() {
+    let mut world = World::new();
+    let id = world.with_push(&quiet_for_a_minute());
+    let (_, _, op) = world.running();
+    world.lines(op, &question("P"));
+    world.pass(PUSH_AFTER * 2);
+    let target = format!("/v1/push/subscriptions/{id}");
+    let op = world.ask(Method::Delete, &target, TOKEN, &Value::Null);
+    assert_eq!(world.answer(op).0, 200);
+    world.links_alive(Duration::from_secs(60));
+    assert_eq!(world.taken(), Vec::<Value>::new());
+}
