@@ -1,5 +1,8 @@
 //! The files of log-ins, one for each relay (T-1).
 
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use base64::Engine as _;
@@ -15,6 +18,8 @@ use crate::token::{Sources, TOKEN_VARIABLE, trusted_device_token};
 
 /// The directory of all of them, in the state directory.
 const LOG_INS: &str = "log-ins";
+/// As many bytes as a log-in may have.
+const PROBE_BYTES: usize = 4096;
 
 /// Where the log-in at a relay is kept, or would be.
 pub fn path(sources: &Sources, relay: &BaseUrl) -> Result<PathBuf, Error> {
@@ -24,6 +29,20 @@ pub fn path(sources: &Sources, relay: &BaseUrl) -> Result<PathBuf, Error> {
     })?;
     let name = URL_SAFE_NO_PAD.encode(Sha256::digest(relay.to_string()));
     Ok(state.join(LOG_INS).join(name))
+}
+
+/// Makes sure that a log-in can be kept there, before anybody is asked for one.
+pub fn prepare(path: &Path) -> Result<(), Error> {
+    let directory = path.parent().unwrap_or(Path::new("."));
+    let probe = directory.join(format!(".probe-{}", std::process::id()));
+    let tried = DirBuilder::new().recursive(true).mode(0o700).create(directory).and_then(|()| {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&probe)?;
+        file.write_all(&[0; PROBE_BYTES])
+    });
+    let _ = std::fs::remove_file(&probe);
+    tried.map_err(|error| {
+        Error::disk(format_args!("cannot keep a log-in in {}", directory.display()), &error)
+    })
 }
 
 /// The log-in that is kept there, if any. One that others can read is refused.

@@ -12,6 +12,8 @@ use footbridge_core::base::secret::Secret;
 
 use crate::exit::Error;
 
+/// Opens at once, whatever it is.
+const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 /// Random bytes of a new secret.
 const BYTES: usize = 32;
 
@@ -42,7 +44,9 @@ impl SecretFile<'_> {
         let cannot = |error: io::Error| {
             Error::disk(format_args!("cannot read the {what} file {shown}"), &error)
         };
-        let file = match File::open(self.path) {
+        // A pipe that nobody writes to would be waited for.
+        let open = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(self.path);
+        let file = match open {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(cannot(error)),

@@ -303,8 +303,17 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
         None => Ok(Invocation::Help(Topic::Program)),
         Some(Arg::Value(word)) => {
             let word = word.string()?;
-            let topic = if word == "phone" { Topic::Phone } else { Topic::parse(&word)? };
+            let topic = match &*word {
+                "phone" => Topic::Phone,
+                // The program's own help says all there is.
+                "help" | "version" | "completions" | "man" => Topic::Program,
+                _ => Topic::parse(&word)?,
+            };
             match parser.next()? {
+                // What they do in particular is in the same text.
+                Some(Arg::Value(_)) if matches!(topic, Topic::Direct | Topic::Service) => {
+                    Ok(Invocation::Help(topic))
+                }
                 Some(Arg::Value(word)) if topic == Topic::Relay && word == "credential" => {
                     Ok(Invocation::Help(Topic::Credential))
                 }
@@ -315,6 +324,7 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
                 None => Ok(Invocation::Help(topic)),
             }
         }
+        Some(Arg::Long("help") | Arg::Short('h')) => Ok(Invocation::Help(Topic::Program)),
         Some(other) => Err(other.unexpected().into()),
     }
 }
@@ -366,7 +376,11 @@ fn not_here(topic: Topic, name: &str) -> Error {
             None => format!("unknown option --{name}; see footbridge help {command}"),
         }
     } else {
-        let elsewhere = elsewhere.join(" and ");
+        let elsewhere = match &elsewhere[..] {
+            [first, second, _, _, ..] => format!("{first}, {second} and others"),
+            [rest @ .., last] if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),
+            all => all.concat(),
+        };
         format!("footbridge {command} has no option --{name}; it belongs to {elsewhere}")
     })
 }

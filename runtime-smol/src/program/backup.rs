@@ -10,6 +10,8 @@ use footbridge_cli::print;
 
 use super::args::Backup;
 use super::data::{self, PUSH_KEY, SIGNING_KEY, TOKEN};
+use super::own_certificate;
+use super::users::{UNFINISHED, USERS};
 
 pub(super) fn run(args: &Backup) -> Result<(), Error> {
     let (directory, sources) = data::places(&args.data, &args.reports)?;
@@ -58,7 +60,32 @@ fn copy(directory: &Path, token: &Path, target: &Path) -> Result<(), Error> {
     if token.exists() {
         copy_secret(token, &target.join(TOKEN))?;
     }
+    // Other people's accounts, and what phones have been told to trust.
+    for folder in [USERS, own_certificate::FOLDER] {
+        copy_folder(&directory.join(folder), &target.join(folder))?;
+    }
     sync(target).map_err(|error| Error::disk(target.display(), &error))
+}
+
+/// All files of a folder, if there is one. Those that are being written are not copied.
+fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
+    let cannot =
+        |error: &io::Error| Error::disk(format_args!("cannot copy {}", from.display()), error);
+    let entries = match fs::read_dir(from) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(cannot(&error)),
+    };
+    DirBuilder::new().mode(0o700).create(to).map_err(|error| cannot(&error))?;
+    for entry in entries {
+        let entry = entry.map_err(|error| cannot(&error))?;
+        let name = entry.file_name();
+        let is_unfinished = Path::new(&name).extension().is_some_and(|end| end == UNFINISHED);
+        if !is_unfinished && entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            copy_secret(&entry.path(), &to.join(name))?;
+        }
+    }
+    sync(to).map_err(|error| cannot(&error))
 }
 
 fn copy_secret(from: &Path, to: &Path) -> Result<(), Error> {

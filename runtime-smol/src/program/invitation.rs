@@ -33,13 +33,13 @@ impl Invitation<'_> {
     pub(super) fn print(&self) -> Result<(), Error> {
         let out = std::io::stdout();
         if out.is_terminal() {
-            return print(&self.text(in_colour()));
+            return print(&self.text(qr_here));
         }
         let all = std::iter::once(self.here).chain(self.elsewhere.iter().map(String::as_str));
         print(&all.map(|url| page_url(url, self.code) + "\n").collect::<String>())
     }
 
-    fn text(&self, in_colour: bool) -> String {
+    fn text(&self, draw: impl Fn(&str) -> Option<String>) -> String {
         let here = page_url(self.here, self.code);
         let Some((first, others)) = self.elsewhere.split_first() else {
             return format!(
@@ -57,7 +57,7 @@ impl Invitation<'_> {
             );
         }
         text += "\n";
-        text += &qr(&phone, in_colour).unwrap_or_default();
+        text += &draw(&phone).unwrap_or_default();
         text += "\n  The address signs one browser in, within ten minutes; footbridge sign-in prints\n  another one.\n\n";
         text
     }
@@ -66,6 +66,23 @@ impl Invitation<'_> {
 /// Whether a terminal may be written to in colour (<https://no-color.org>).
 pub(super) fn in_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
+/// A text as a QR code for the terminal on standard output; `None` if it is too wide for that, or too long.
+pub(super) fn qr_here(text: &str) -> Option<String> {
+    let columns = rustix::termios::tcgetwinsize(std::io::stdout()).ok().map(|size| size.ws_col);
+    let fits = |code: &String| match columns {
+        Some(columns @ 1..) => width(code) <= usize::from(columns),
+        // It does not say.
+        _ => true,
+    };
+    qr(text, in_colour()).filter(fits)
+}
+
+/// Columns of a code that was drawn.
+fn width(code: &str) -> usize {
+    let is_drawn = |c: &char| matches!(c, '█' | '▀' | '▄' | ' ');
+    code.lines().next().map_or(0, |line| line.chars().filter(is_drawn).count())
 }
 
 /// A text as a QR code; `None` if it is too long for one. In colour, it is black on white whatever the
@@ -109,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_relay_for_this_machine_alone_says_where_to_read_on() {
-        let text = invitation(&[], &Secret::new("c".to_owned())).text(true);
+        let text = invitation(&[], &Secret::new("c".to_owned())).text(|text| qr(text, true));
         assert!(text.contains("http://127.0.0.1:1/#code=c"), "{text}");
         assert!(text.contains("help phone") && !text.contains('█'), "{text}");
     }
@@ -117,7 +134,7 @@ mod tests {
     #[test]
     fn a_relay_that_a_phone_can_reach_shows_a_code_for_it() {
         let elsewhere = ["https://192.168.1.7:1".to_owned(), "https://[fd00::1]:1".to_owned()];
-        let text = invitation(&elsewhere, &Secret::new("c".to_owned())).text(true);
+        let text = invitation(&elsewhere, &Secret::new("c".to_owned())).text(|text| qr(text, true));
         for part in ["https://192.168.1.7:1/#code=c", "https://[fd00::1]:1/#code=c", "/trust", "█"]
         {
             assert!(text.contains(part), "{part}: {text}");

@@ -18,7 +18,7 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 
 use super::args::log_in::{Devices, LogIn, OwnLogIn};
-use super::invitation::{in_colour, qr};
+use super::invitation::qr_here;
 use super::sign_in;
 use super::work;
 
@@ -27,6 +27,9 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
     let LogIn { relay, reach, name, scopes, is_enrolled } = ask;
     let sources = Sources::from_environment(None);
     let file = log_in_file::path(&sources, relay)?;
+    // Nobody should approve what cannot be kept.
+    log_in_file::prepare(&file)?;
+    let replaced = log_in_file::read(&file).ok().flatten();
     let mut key = [0; 32];
     random(&mut key)?;
     let seed = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
@@ -36,7 +39,7 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
         scopes: *scopes,
         file: text(file)?,
         seed: Secret::new(seed),
-        trusted_as: is_enrolled.then(trusted_as),
+        trusted_as: is_enrolled.then(|| name.clone().unwrap_or_else(trusted_as)),
     };
     let host = work::host(relay, reach)?;
     let (_commands, asked) = async_channel::bounded(1);
@@ -55,6 +58,16 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
         }
     });
     block_on(driven)?;
+    if let Some(replaced) = replaced {
+        let own = OwnLogIn { relay: relay.clone(), reach: reach.clone() };
+        let holder = Holder::Person(replaced.refresh_token().clone());
+        if let Err(error) = call(&own, holder, DeviceCall::LogOut) {
+            eprintln!(
+                "footbridge: the log-in that this one replaces goes on: {}; end it on the page, or with footbridge devices --revoke",
+                error.message
+            );
+        }
+    }
     printed
 }
 
@@ -66,7 +79,7 @@ fn trusted_as() -> String {
 fn instructions(begun: &DeviceAuthorization) -> String {
     let DeviceAuthorization { user_code, verification_uri, verification_uri_complete, .. } = begun;
     let complete = verification_uri_complete.as_deref().unwrap_or(verification_uri);
-    let code = std::io::stdout().is_terminal().then(|| qr(complete, in_colour())).flatten();
+    let code = std::io::stdout().is_terminal().then(|| qr_here(complete)).flatten();
     let code = code.map(|code| format!("\n{code}")).unwrap_or_default();
     format!(
         "Open {verification_uri} in a browser that is signed in at the relay, and enter\n\n    {user_code}\n\nor open {complete}\n{code}"
@@ -123,7 +136,8 @@ pub(super) fn devices(ask: &Devices) -> Result<(), Error> {
         Some(DeviceAnswer::Devices(devices)) if own.reach.reports.json => print_json(&devices),
         Some(DeviceAnswer::Devices(devices)) => {
             let lines: Vec<String> = devices.devices.iter().map(line).collect();
-            print(&lines.concat())
+            let none = "Nobody is logged in: see footbridge help login.\n";
+            print(if lines.is_empty() { none.to_owned() } else { lines.concat() }.as_str())
         }
         _ => print("Revoked.\n"),
     }

@@ -23,7 +23,7 @@ use rcgen::{
 use serde::{Deserialize, Serialize};
 
 /// Its folder in the data directory.
-const FOLDER: &str = "tls";
+pub(super) const FOLDER: &str = "tls";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the authority is valid.
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3650);

@@ -14,7 +14,7 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 
 use super::args::{Assumed, SignIn};
-use super::invitation::{in_colour, qr};
+use super::invitation::qr_here;
 use super::ready::page_url;
 use super::whereabouts::{self, Whereabouts};
 use super::{data, work};
@@ -32,7 +32,7 @@ pub(super) fn run(ask: &SignIn) -> Result<(), Error> {
     let driven = drive(AskForCode::new(relay, token, seed()?), host, asked, |made| {
         let url = page_url(page.trim_end_matches('/'), &made.code);
         let is_shown = std::io::stdout().is_terminal();
-        let code = is_shown.then(|| qr(&url, in_colour())).flatten().unwrap_or_default();
+        let code = is_shown.then(|| qr_here(&url)).flatten().unwrap_or_default();
         printed = print(&format!("{url}\n{code}"));
     });
     block_on(driven)?;

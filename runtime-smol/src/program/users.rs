@@ -15,12 +15,14 @@ use footbridge_core::relay::{AccessToken, RelayCommand};
 use smol::Timer;
 
 use super::args::user::{Change, PERSON, User};
-use super::data;
+use super::data::{self, SIGNING_KEY};
 
 /// Their directory, in the relay's data directory.
-const USERS: &str = "users";
+pub(super) const USERS: &str = "users";
 /// How the files of those end who were removed.
 const GONE: &str = "gone";
+/// How the files of those end that are being written.
+pub(super) const UNFINISHED: &str = "new";
 /// How soon a relay notices a change.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -51,7 +53,7 @@ impl Accounts {
             match end {
                 GONE => accounts.gone.push(rest.to_owned()),
                 // One that is being written.
-                "new" | "" => {}
+                UNFINISHED | "" => {}
                 _ => accounts.people.push(name),
             }
         }
@@ -112,6 +114,13 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
     let directory = directory.ok_or_else(|| {
         Error::usage("a relay with --in-memory has one user: give it a data directory".to_owned())
     })?;
+    // Each start of a relay with its data there makes sure of the key.
+    if !directory.join(SIGNING_KEY).exists() {
+        return Err(Error::local(format!(
+            "no relay keeps its data in {}: start it once first, or name its directory with --data, as for the relay",
+            directory.display()
+        )));
+    }
     let accounts = Accounts::of(&directory)?;
     match &ask.change {
         Change::List => {
@@ -122,7 +131,7 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
         Change::Add(name) => {
             if accounts.find(name).is_some() {
                 return Err(Error::usage(format!(
-                    "there is already a {name}: choose another name"
+                    "{name} may use this relay already: choose another name"
                 )));
             }
             let mut digits = [0; 8];
@@ -130,15 +139,22 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
             let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
             let path = file(&directory, &format!("{name}.{digits}"));
             make_token(&path)?;
-            let path = std::path::absolute(&path).unwrap_or(path);
-            let path = path.display();
-            print(&format!(
-                "{name} may use this relay. Their access token is in {path}: hand it to them and to nobody else, or sign them in with\n  footbridge sign-in --token-file {path}\n"
-            ))
+            let shown = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
+            let shown = shown.display();
+            let said = print(&format!(
+                "{name} may use this relay. Their access token is in {shown}: hand it to them and to nobody else, or sign them in with\n  footbridge sign-in --token-file {shown}\n"
+            ));
+            if said.is_err() {
+                // Nobody knows of it, and it can be done again.
+                let _ = std::fs::remove_file(&path);
+            }
+            said
         }
         Change::Remove(name) => {
             let account = accounts.find(name).ok_or_else(|| {
-                Error::usage(format!("there is no {name}: see footbridge relay user list"))
+                Error::usage(format!(
+                    "nobody called {name} may use this relay: see footbridge relay user list"
+                ))
             })?;
             let path = file(&directory, account);
             let failed = |error: std::io::Error| {
@@ -167,6 +183,8 @@ mod tests {
         let data = Data::In(home.path().to_owned());
         let ask = |change| run(&User { reports: LogArgs::default(), data: data.clone(), change });
         let add = || ask(Change::Add("eva".to_owned()));
+        assert!(add().expect_err("no relay").message.contains("no relay keeps its data in"));
+        std::fs::write(home.path().join(SIGNING_KEY), "").expect("written");
         add().expect("added");
         add().expect_err("there is one");
         let first = tokens(Some(home.path())).expect("read");

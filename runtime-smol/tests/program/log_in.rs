@@ -112,6 +112,25 @@ fn a_machine_logs_in_serves_sessions_and_logs_out() {
 }
 
 #[test]
+fn a_log_in_ends_the_one_that_it_replaces_and_is_called_what_it_was_named() {
+    let (home, machine) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let mut command = footbridge(home.path());
+    let mut program = Running::start(command.args(["relay", "--listen", "127.0.0.1:0", "--json"]));
+    let relay = ready(&mut program);
+    let names = || {
+        let (_, devices) = relay.call("GET", "/v1/devices", &Value::Null);
+        let devices = devices["devices"].as_array().expect("devices").iter();
+        devices.map(|device| format!("{} {}", device["name"], device["scope"])).collect::<Vec<_>>()
+    };
+    log_in(machine.path(), &relay, &["--scope", "watch,answer,drive", "--name", "all of it"]);
+    assert_eq!(names(), [r#""all of it" "watch answer drive""#]);
+    log_in(machine.path(), &relay, &["--scope", "watch", "--name", "less"]);
+    assert_eq!(names(), [r#""less" "watch""#]);
+    file_of(machine.path());
+}
+
+#[test]
 fn the_audit_log_says_which_machine_logged_in_and_out() {
     let (home, machine) = (tempfile::tempdir().expect("dir"), tempfile::tempdir().expect("dir"));
     let (_program, relay) = relay(home.path());

@@ -195,6 +195,8 @@ fn a_backup_is_made_while_the_relay_works_and_becomes_a_relay_of_its_own() {
     client.event(&session, |message| message["type"] == "control_request");
     let events = log(&client, &session);
 
+    let added = output(home.path(), &["relay", "user", "add", "eva"]);
+    assert_eq!(added.status.code(), Some(0), "{}", String::from_utf8_lossy(&added.stderr));
     let made = output(home.path(), &["backup", "copy"]);
     assert_eq!(made.status.code(), Some(0), "{}", String::from_utf8_lossy(&made.stderr));
     client.allow(&session);
@@ -208,6 +210,9 @@ fn a_backup_is_made_while_the_relay_works_and_becomes_a_relay_of_its_own() {
     let mut copy = relay(home.path(), "127.93.0.2:0", &["--data", "copy"]);
     let other = ready(&mut copy);
     assert_eq!(other.token, client.token);
+    // Nobody else is left outside.
+    let people = output(home.path(), &["relay", "user", "list", "--data", "copy"]);
+    assert_eq!(people.stdout, b"owner\neva\n");
     // It knows the same events, and has gone on from there: nobody answered its question.
     assert_eq!(log(&other, &session)[..events.len()], events);
     let (_, seen) = other.call("GET", &format!("/v1/sessions/{session}"), &Value::Null);

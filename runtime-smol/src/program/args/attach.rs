@@ -6,6 +6,7 @@ use std::path::Path;
 use footbridge_cli::args::{RelayArgs, text};
 use footbridge_cli::exit::Error;
 use footbridge_core::base::id::{EnvironmentId, SessionId};
+use footbridge_core::base::limits::MAX_NAME_BYTES;
 use footbridge_core::wire::url::BaseUrl;
 use lexopt::{Parser, ValueExt};
 
@@ -93,7 +94,7 @@ impl Wanted {
             "stream-json" => self.agent = Some(parser.raw_args()?.collect()),
             "viewer-only" => self.viewer_only = true,
             "plain" => self.is_plain = true,
-            "title" => self.title = Some(text(parser)?),
+            "title" => self.title = Some(title(text(parser)?)?),
             "environment" => {
                 let id = EnvironmentId::new(&text(parser)?);
                 let id = id.map_err(|error| Error::usage(format!("--environment: {error}")))?;
@@ -133,4 +134,11 @@ impl Wanted {
         }
         Ok(self)
     }
+}
+
+fn title(title: String) -> Result<String, Error> {
+    if title.len() > MAX_NAME_BYTES {
+        return Err(Error::usage(format!("--title has more than {MAX_NAME_BYTES} bytes")));
+    }
+    Ok(title)
 }

@@ -148,7 +148,7 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
         ("help work relay", "relay"),
         ("--frobnicate", "unknown option --frobnicate; see footbridge help up"),
         ("up --ca-file x", "belongs to footbridge work"),
-        ("work --listen :0", "belongs to footbridge up and footbridge relay"),
+        ("work --listen :0", "belongs to footbridge up, footbridge relay and others"),
         ("work", "needs --relay URL"),
         ("work --relay example.org", "http://"),
         ("relay --tls-cert c", "go together"),

@@ -18,7 +18,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 
 use super::json::said;
-use super::transcript::{safe, shown};
+use super::transcript::{gap, safe, shown};
 use super::{Place, follow, log_connection};
 use crate::program::pressed::{Pressed, Presses};
 use crate::program::printed::Printed;
@@ -234,7 +234,7 @@ impl Person {
             }
             RemoteNotice::Session(session) => self.session(session),
             RemoteNotice::Gap { after, resumes_after } => {
-                format!("· events {} to {resumes_after} are not kept any more\n", after + 1)
+                format!("· {}\n", gap(*after, *resumes_after))
             }
             RemoteNotice::PermissionAsked(asked) => {
                 self.questions.push_back(asked.clone());

@@ -66,6 +66,15 @@ fn said(message: &Value) -> String {
     })
 }
 
+/// What of a log is not to be had: what came before was kept no longer, or the log ends before the place
+/// that was asked for.
+pub(in crate::program) fn gap(after: u64, resumes_after: u64) -> String {
+    if resumes_after < after {
+        return format!("the log ends at event {resumes_after}, before {after}");
+    }
+    format!("events {} to {resumes_after} are not kept any more", after + 1)
+}
+
 /// Whether somebody has typed it at the agent's own terminal: it is no viewer's message that comes back,
 /// and no agent has written it.
 pub(in crate::program) fn is_typed(message: &Value) -> bool {

@@ -13,6 +13,7 @@ use super::line::Line;
 use super::reading::{self, Reading};
 use super::style::{BAD, DIM};
 use super::text::{bounded, one_line, prose};
+use crate::program::attach::transcript::gap as gap_in_words;
 
 /// The event, and which of its entries.
 type Key = (u64, u32);
@@ -291,7 +292,7 @@ impl Transcript {
             self.first_kept(resumes_after + 1);
             return;
         }
-        let text = format!("· events {} to {resumes_after} are not kept any more", after + 1);
+        let text = format!("· {}", gap_in_words(after, resumes_after));
         self.insert((resumes_after, 0), Entry::note(text, BAD));
         self.last = self.last.max(resumes_after);
     }
