@@ -22,6 +22,8 @@ pub(crate) enum LinkEvent {
     Refused(ApiError),
     /// The session was leased to another worker.
     LeaseLost,
+    /// The relay was set back to an older state, in which this side has more than it was ever given.
+    SetBack,
     /// It kept failing for as long as is allowed.
     GaveUp { reason: String, failing_for: Duration },
     /// The relay no longer holds some lines that never arrived here.

@@ -21,6 +21,10 @@ pub const CLOSE_REPLACED: u16 = 4408;
 /// under a newer fence.
 pub const CLOSE_LEASE_LOST: u16 = 4409;
 
+/// The close code of a link whose worker has been given more than the relay has ever sent: the relay was
+/// set back to an older state, such as a backup.
+pub const CLOSE_SET_BACK: u16 = 4410;
+
 /// The handshake header in which a worker names the agent run it speaks for. Lines already handed
 /// to another run are not given to this one.
 pub const AGENT_RUN_HEADER: &str = "x-footbridge-agent-run";

@@ -36,7 +36,9 @@ use crate::relay::pending::{Attaching, Framing, LinkStep, Opening, Pending};
 use crate::relay::purpose::{StreamKind, Timer};
 use crate::relay::tokens::Claims;
 use crate::store::{Answer, StoreError, StoreOp};
-use crate::wire::link_v1::{AGENT_RUN_HEADER, CLOSE_LEASE_LOST, CLOSE_REPLACED, PROTOCOL};
+use crate::wire::link_v1::{
+    AGENT_RUN_HEADER, CLOSE_LEASE_LOST, CLOSE_REPLACED, CLOSE_SET_BACK, PROTOCOL,
+};
 
 /// The open links, at most one per session.
 #[derive(Default)]
@@ -219,7 +221,11 @@ impl Links {
         step: LinkStep,
         answer: Result<Answer, StoreError>,
     ) {
-        self.drive(cx, op, |link, cx| link.on_answer(cx, step, answer?));
+        self.drive(cx, op, |link, cx| match (step, answer) {
+            // What it was given is in no store: this one is older.
+            (LinkStep::Resume, Err(StoreError::NeverSent)) => Err(CLOSE_SET_BACK.into()),
+            (step, answer) => link.on_answer(cx, step, answer?),
+        });
     }
 
     /// Lines for a session's agent exist up to this one.

@@ -60,6 +60,10 @@ impl Link {
                     self.state = State::Over;
                     return each(LinkEvent::LeaseLost);
                 }
+                if code == Some(link_v1::CLOSE_SET_BACK) {
+                    self.state = State::Over;
+                    return each(LinkEvent::SetBack);
+                }
                 if failure.is_some() || code.is_none() {
                     self.cut(now);
                 }

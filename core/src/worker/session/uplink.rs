@@ -65,6 +65,11 @@ impl Session {
             LinkEvent::LeaseLost => {
                 return self.superseded(cx, String::from("another worker has taken it over"));
             }
+            LinkEvent::SetBack => {
+                let why = "the relay was set back to an older state, and does not know what this \
+                     session's agent was told since: it starts over";
+                return self.lose(cx, String::from(why));
+            }
             LinkEvent::Refused(error) if error.is_unauthorized() => return Outcome::Redispatch,
             LinkEvent::Refused(error) if error.is_conflict() => {
                 return self.superseded(cx, error.to_string());

@@ -124,6 +124,18 @@ fn a_link_replaced_under_the_same_lease_is_reopened_and_one_that_lost_its_lease_
 }
 
 #[test]
+fn a_relay_that_was_set_back_ends_the_agent_instead_of_being_asked_for_ever() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { link, .. } = bench.start_session(poll, 1);
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(Event::Closed { op: link, code: Some(4410), failure: None });
+    assert_eq!(bench.signals(), [Signal::Kill], "it is not known what it was told");
+}
+
+#[test]
 fn after_a_broken_link_nothing_is_lost_and_nothing_arrives_twice() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
