@@ -45,6 +45,9 @@ pub struct Head {
     pub uuid: Option<String>,
     /// `command_uuid`: the message that a `command_lifecycle` is about.
     pub command_uuid: Option<String>,
+    /// Whether one of these keys appears more than once, so that readers who take the first one, and
+    /// those who take the last, see two messages.
+    pub is_ambiguous: bool,
 }
 
 /// A line that is not a message.
@@ -83,6 +86,7 @@ impl Head {
             tool_name: inner.tool_name,
             uuid: fields.uuid,
             command_uuid: fields.command_uuid,
+            is_ambiguous: fields.is_ambiguous,
         })
     }
 
@@ -113,6 +117,7 @@ struct Fields {
     own: Inner,
     request: Inner,
     response: Inner,
+    is_ambiguous: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -144,36 +149,43 @@ impl<'de> Visitor<'de> for Object<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        // Those of this object that have appeared.
+        let mut seen = 0_u8;
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            let Fields { kind, uuid, command_uuid, own, request, response } = &mut *self.fields;
+            let Fields { kind, uuid, command_uuid, own, request, response, is_ambiguous } =
+                &mut *self.fields;
             let inner = match self.at {
                 Level::Top => own,
                 Level::Request => request,
                 Level::Response => response,
             };
-            let slot = match (self.at, &*key) {
-                (Level::Top, "request") => {
-                    *request = Inner::default();
-                    map.next_value_seed(Object { at: Level::Request, fields: self.fields })?;
-                    continue;
-                }
-                (Level::Top, "response") => {
-                    *response = Inner::default();
-                    map.next_value_seed(Object { at: Level::Response, fields: self.fields })?;
-                    continue;
-                }
-                (Level::Top, "type") => kind,
-                (Level::Top, "uuid") => uuid,
-                (Level::Top, "command_uuid") => command_uuid,
-                (_, "subtype") => &mut inner.subtype,
-                (_, "request_id") => &mut inner.request_id,
-                (Level::Request, "tool_name") => &mut inner.tool_name,
+            let (bit, slot) = match (self.at, &*key) {
+                (Level::Top, "request") => (1, None),
+                (Level::Top, "response") => (2, None),
+                (Level::Top, "type") => (4, Some(kind)),
+                (Level::Top, "uuid") => (8, Some(uuid)),
+                (Level::Top, "command_uuid") => (16, Some(command_uuid)),
+                (_, "subtype") => (32, Some(&mut inner.subtype)),
+                (_, "request_id") => (64, Some(&mut inner.request_id)),
+                (Level::Request, "tool_name") => (128, Some(&mut inner.tool_name)),
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                     continue;
                 }
             };
-            *slot = map.next_value_seed(MaybeString)?;
+            *is_ambiguous |= seen & bit != 0;
+            seen |= bit;
+            match (slot, bit) {
+                (Some(slot), _) => *slot = map.next_value_seed(MaybeString)?,
+                (None, 1) => {
+                    *request = Inner::default();
+                    map.next_value_seed(Object { at: Level::Request, fields: self.fields })?;
+                }
+                (None, _) => {
+                    *response = Inner::default();
+                    map.next_value_seed(Object { at: Level::Response, fields: self.fields })?;
+                }
+            }
         }
         Ok(true)
     }
@@ -320,5 +332,25 @@ mod tests {
     fn deep_nesting_is_an_error_not_a_crash() {
         let deep = Text::from(["{\"type\":\"a\",\"x\":", &"[".repeat(100_000)].concat());
         assert_eq!(Head::parse(&deep), Err(MessageError::NotJson));
+    }
+
+    #[test]
+    fn a_key_that_decides_and_appears_twice_makes_a_line_ambiguous() {
+        for line in [
+            r#"{"type":"control_response","type":"user"}"#,
+            r#"{"type":1,"type":"user"}"#,
+            r#"{"type":"user","uuid":"a","uuid":"b"}"#,
+            r#"{"type":"control_request","request":{"subtype":"a","subtype":"b"}}"#,
+            r#"{"type":"control_response","response":{},"response":{}}"#,
+        ] {
+            assert!(Head::parse(&Text::from(line)).expect("a message").is_ambiguous, "{line}");
+        }
+        for line in [
+            r#"{"type":"user","content":1,"content":2}"#,
+            r#"{"type":"control_request","request_id":"a","request":{"subtype":"b","type":"c"}}"#,
+            r#"{"type":"user","message":{"type":"x","type":"y"}}"#,
+        ] {
+            assert!(!Head::parse(&Text::from(line)).expect("a message").is_ambiguous, "{line}");
+        }
     }
 }

@@ -11,12 +11,16 @@ use crate::running::{Running, footbridge, output, until};
 /// It says what it is told, and keeps its environment's session for the test.
 const AGENT: &str = r#"
 echo "$FOOTBRIDGE_SESSION_ID" > id
-while read -r line; do printf '%s\\n' "$line" >> told; done
+while read -r line; do
+  printf '%s\\n' "$line" >> told
+  case $line in *'pass it on'*) env -u FOOTBRIDGE_SESSION_ID PROGRAM send one 'without its name' ;; esac
+done
 "#;
 
 fn serve(home: &Path, name: &str) -> Running {
     std::fs::create_dir(home.join(name)).expect("made");
-    std::fs::write(home.join("agent.sh"), AGENT).expect("written");
+    let agent = AGENT.replace("PROGRAM", env!("CARGO_BIN_EXE_footbridge"));
+    std::fs::write(home.join("agent.sh"), agent).expect("written");
     let args = ["direct", "serve", "--json", "--quiet", "--directory", name];
     let agent = format!("sh {}", home.join("agent.sh").display());
     let mut program = Running::start(footbridge(home).args(args).args(["--agent", &agent]));
@@ -78,6 +82,13 @@ fn sessions_find_and_reach_each_other_and_vanish_with_their_processes() {
     let text = told(home, "one");
     let from = of("two")["addresses"][0].as_str().expect("an address").to_owned();
     assert!(text.contains("from two") && text.contains(&from), "{text}");
+
+    // Also without the variable: an agent is no person.
+    assert_eq!(output(home, &["send", "two", "pass it on"]).status.code(), Some(0));
+    let text = until("it arrives", || {
+        Some(told(home, "one")).filter(|text| text.contains("without its name"))
+    });
+    assert!(text.matches(&from).count() == 2 && !text.contains("person"), "{text}");
 
     // The same by MCP.
     let mut mcp = footbridge(home);

@@ -64,6 +64,9 @@ fn read_message(
         return Err(format!("is longer than {MAX_LINE_BYTES} bytes"));
     }
     let head = Head::parse(&line).map_err(|_| "is not an object with a \"type\"")?;
+    if head.is_ambiguous {
+        return Err("has a key more than once that says what it is".into());
+    }
     let Head { uuid, request_id, subtype, .. } = &head;
     for name in [uuid, request_id].into_iter().flatten() {
         if name.is_empty() || name.len() > MAX_ID_BYTES {

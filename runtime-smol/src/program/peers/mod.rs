@@ -22,6 +22,9 @@ use super::runtime_directory::runtime_directory;
 /// The variable by which an agent, and what it starts, knows its session.
 const SESSION_VARIABLE: &str = "FOOTBRIDGE_SESSION_ID";
 
+/// How far up a process is looked for that has sessions.
+const MAX_ANCESTORS: usize = 64;
+
 /// The directory of all records and sockets.
 pub(super) fn directory() -> Result<PathBuf, Error> {
     Ok(runtime_directory()?.join("peers"))
@@ -186,11 +189,50 @@ fn all() -> Result<Vec<Peer>, Error> {
     Ok(peers(records()?.into_iter().map(|(_, record)| record)))
 }
 
+/// Without the variable, which many programs do not pass on: what the host of a session has started is no
+/// person.
+fn own_handle_by_descent() -> Result<(Handle, bool), Error> {
+    let above = ancestors(std::process::id());
+    for (path, record) in records()?.into_iter().filter(|(_, record)| above.contains(&record.pid)) {
+        return match &record.sessions[..] {
+            [] => continue,
+            [entry] => {
+                let can_send = entry.can_send && entry.address().is_some();
+                let record = path.to_string_lossy().into_owned();
+                Ok((Handle::Session { record, session: entry.session_id.clone() }, can_send))
+            }
+            _ => Err(Error::local(format!(
+                "this runs inside one of the sessions of process {}, and does not say in which: set {SESSION_VARIABLE}",
+                record.pid
+            ))),
+        };
+    }
+    Ok((Handle::Person, true))
+}
+
+/// The processes that this one descends from.
+fn ancestors(mut pid: u32) -> Vec<u32> {
+    let mut all = Vec::new();
+    while all.len() < MAX_ANCESTORS
+        && let Some(parent) = parent_of(pid).filter(|parent| *parent > 1)
+    {
+        all.push(parent);
+        pid = parent;
+    }
+    all
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // A name in parentheses, which may have any in it, the state, the parent.
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
 /// Who this process sends for: the session that it runs in, or a person. The second is whether that
 /// can be delivered from now (B-2).
 fn own_handle() -> Result<(Handle, bool), Error> {
     let Some(id) = std::env::var(SESSION_VARIABLE).ok().filter(|id| !id.is_empty()) else {
-        return Ok((Handle::Person, true));
+        return own_handle_by_descent();
     };
     let session = SessionId::new(&id)
         .map_err(|error| Error::usage(format!("{SESSION_VARIABLE}: {error}")))?;
