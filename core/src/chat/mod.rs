@@ -34,6 +34,7 @@ use crate::engine::uuid::uuid;
 use crate::hosting::process::ProcessEvent;
 use crate::hosting::served::{Agent, Audience, ClientKey, Out};
 use crate::wire::control;
+use crate::wire::latitude::Latitude;
 use crate::wire::log_message::OWN_TYPE;
 use crate::wire::message::{Head, Kind};
 
@@ -43,6 +44,14 @@ type Cx = runner::Cx<(), Timer, ChatNotice>;
 const OWN: ClientKey = 0;
 const TERMINAL: ClientKey = 1;
 const VIEWERS: ClientKey = 2;
+
+/// What runs beside an agent is decided where it runs.
+const NO_LATITUDE: &str = "this agent belongs to a terminal: only there can that be changed";
+
+fn refused(line: &Text) -> Out {
+    let id = Head::parse(line).ok().and_then(|head| head.request_id).unwrap_or_default();
+    Vec::from([(control::error(&id, NO_LATITUDE), Audience::Only(VIEWERS))])
+}
 
 /// Whoever declares hooks has to be asked about each of them.
 const NO_CALLBACKS: &str =
@@ -264,7 +273,10 @@ impl Role for Chatting {
             }
             ChatCommand::Viewers(line) => {
                 self.untaken += 1;
-                let out = self.agent.heard(&mut cx.fx, VIEWERS, &line);
+                let out = match Latitude::of(&line) {
+                    None | Some(Latitude::Mode) => self.agent.heard(&mut cx.fx, VIEWERS, &line),
+                    Some(_) => refused(&line),
+                };
                 self.publish(cx, Voice::Viewer, out);
             }
             ChatCommand::Behind(is_behind) => self.is_behind = is_behind,

@@ -188,3 +188,15 @@ fn an_agent_that_ends_unasked_is_told_as_it_ended() {
     assert!(matches!(&bench.hand.outcome, Some(Err(error)) if error.message.contains("signal 9")));
     assert!(bench.hand.notices.contains(&ChatNotice::Over(ExitStatus::Signal(9))));
 }
+
+#[test]
+fn what_runs_beside_an_agent_is_changed_at_its_terminal_alone() {
+    let ask = r#"{"type":"control_request","request_id":"R","request":{"subtype":"apply_flag_settings","settings":{}}}"#;
+    let mut bench = Bench::new();
+    bench.viewers(ask);
+    assert!(bench.written().is_empty());
+    let (terminal, viewers) = bench.told();
+    assert!(terminal.is_empty() && viewers.concat().contains(r#""request_id":"R""#), "{viewers:?}");
+    bench.terminal(ask);
+    assert_eq!(bench.written().len(), 1);
+}

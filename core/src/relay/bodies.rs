@@ -8,6 +8,7 @@ use alloc::collections::BTreeMap;
 use super::http::authority::Identity;
 use super::http::error::ApiError;
 use super::http::route::{Route, Sends};
+use super::trust::Answering;
 use crate::base::id::OpId;
 use crate::base::limits::{
     BODY_GRACE, BODY_RATE, MAX_BODY_BYTES_OF_PEOPLE, MAX_BODY_BYTES_OF_STRANGERS,
@@ -27,6 +28,7 @@ pub(super) struct Admitted {
     pub(super) route: Route,
     pub(super) identity: Identity,
     pub(super) sends: Sends,
+    pub(super) answering: Answering,
 }
 
 /// Admitted requests until their body is there, and what bodies take up until they are answered.

@@ -16,6 +16,7 @@ use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::{CodeCall, Noted, Pending};
+use super::trust::Answering;
 use super::{code_sessions, links, oauth, push, sign_in, trust, viewer_api, worker_api};
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
@@ -24,6 +25,7 @@ use crate::contract::clients::Standing;
 use crate::contract::event::{Body, IncomingRequest, IoError};
 use crate::relay::streams::viewers;
 use crate::store::{Answer, StoreError, StoreOp};
+use crate::wire::device::Scope;
 use crate::wire::error::ErrorType;
 use crate::wire::health::{Health, Version};
 use crate::wire::housekeeping::Housekeeping;
@@ -86,25 +88,29 @@ fn admit(
         // What is signed says who it was; only the store knows whether it was revoked since.
         let AccessClaims { owner, device, scopes, epoch, .. } = claims;
         let check = StoreOp::CheckDevice { id: device.clone(), epoch };
-        let admitted = Admitted { request, route, identity: Identity::Account(owner), sends };
+        let answering = match scopes.allow(Scope::Answer) {
+            true => Answering::Allowed,
+            false => Answering::NotGranted,
+        };
+        let identity = Identity::Account(owner);
+        let admitted = Admitted { request, route, identity, sends, answering };
         cx.shared.devices.begin(op, Acting { device, scopes }, admitted);
         cx.store(Pending::Device { op }, check);
         return Ok(());
     }
-    let identity = match identity {
+    let (identity, answering) = match identity {
         Identity::Browser(owner, claims) => {
             let Shared { config, authority, .. } = &*cx.shared;
-            let issuer = &authority.issuer;
-            if trust::is_demanded(config.demand_trusted, &route)
-                && !issuer.is_trusted_browser(&request, &owner, &claims)
-            {
+            let is_trusted = authority.issuer.is_trusted_browser(&request, &owner, &claims);
+            if trust::is_demanded(config.demand_trusted, &route) && !is_trusted {
                 return Err(ApiError::elevated(true));
             }
-            Identity::Account(owner)
+            let answering = Answering::of(config.demand_trusted, is_trusted, true);
+            (Identity::Account(owner), answering)
         }
-        identity => identity,
+        identity => (identity, Answering::Allowed),
     };
-    go_on(parts, cx, op, Admitted { request, route, identity, sends })
+    go_on(parts, cx, op, Admitted { request, route, identity, sends, answering })
 }
 
 /// A request is admitted: its body is asked for, if it has one.
@@ -183,7 +189,7 @@ fn refuse_unless_unknown(
 }
 
 fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result<(), ApiError> {
-    let Admitted { request, route, identity, .. } = admitted;
+    let Admitted { request, route, identity, answering, .. } = admitted;
     let request = &request;
     let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
     if oauth::is_grant(&route) {
@@ -290,7 +296,8 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         }
         (Identity::Account(owner), Route::Messages(session)) => {
             let connected = parts.viewers.clients_of(&session);
-            viewer_api::messages::post(cx, op, request, owner, session, connected)
+            let by = viewer_api::messages::Poster { owner, connected, answering };
+            viewer_api::messages::post(cx, op, request, by, session)
         }
         (Identity::Account(owner), route) if push::is_route(&route) => {
             push::serve(&parts.push, cx, op, request, route, owner)
@@ -332,7 +339,14 @@ pub(super) fn on_answer(
         }
         Pending::Ready { op } => cx.reply(op, response::json(200, &Health::OK)),
         Pending::Device { op } => {
-            let Some(admitted) = cx.shared.devices.confirmed(op) else { return };
+            let Some(mut admitted) = cx.shared.devices.confirmed(op) else { return };
+            if let Ok(Answer::Checked { trust }) = &answer
+                && admitted.answering == Answering::Allowed
+            {
+                let is_trusted = is_trusted(cx, op, &admitted, *trust);
+                let demanded = cx.shared.config.demand_trusted;
+                admitted.answering = Answering::of(demanded, is_trusted, false);
+            }
             let gone_on = match answer {
                 Ok(_) if cx.is_stopping() => Err(ApiError::unavailable()),
                 Ok(Answer::Checked { trust }) if lacks_trust(cx, op, &admitted, trust) => {
@@ -385,12 +399,16 @@ pub(super) fn on_answer(
 
 /// Whether a device's request takes a trusted one, and it does not show to be that.
 fn lacks_trust(cx: &Cx, op: OpId, admitted: &Admitted, trust: Option<u64>) -> bool {
-    let Shared { config, authority, devices, .. } = &*cx.shared;
-    let Admitted { request, route, .. } = admitted;
-    let is_trusted = devices.of(op).zip(trust).is_some_and(|(acting, number)| {
-        authority.issuer.is_trusted_device(request, &acting.device, number)
-    });
-    trust::is_demanded(config.demand_trusted, route) && !is_trusted
+    trust::is_demanded(cx.shared.config.demand_trusted, &admitted.route)
+        && !is_trusted(cx, op, admitted, trust)
+}
+
+/// Whether a device shows that it is trusted.
+fn is_trusted(cx: &Cx, op: OpId, admitted: &Admitted, trust: Option<u64>) -> bool {
+    let Shared { authority, devices, .. } = &*cx.shared;
+    devices.of(op).zip(trust).is_some_and(|(acting, number)| {
+        authority.issuer.is_trusted_device(&admitted.request, &acting.device, number)
+    })
 }
 
 /// What somebody does has been written down.

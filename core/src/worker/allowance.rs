@@ -9,6 +9,8 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use crate::base::secret::Secret;
+use crate::base::text::Text;
+use crate::wire::latitude::Latitude;
 use crate::wire::url::BaseUrl;
 use crate::wire::work_secret::WorkSecret;
 use crate::worker::conversation_id::is_conversation_id;
@@ -148,6 +150,18 @@ impl Allowance {
     /// The error says that a work secret must not contain an MCP configuration.
     pub(super) fn check_mcp_config(&self) -> Result<(), String> {
         if self.allows_flag(MCP_FLAG) { Ok(()) } else { Err(refused_flag(MCP_FLAG)) }
+    }
+
+    /// The error says why a viewer's line must not reach the agent: it does what a flag does that the
+    /// relay may not set. Which questions a mode leaves is for those to say who may answer them.
+    pub(super) fn check_line(&self, line: &Text) -> Result<(), String> {
+        match Latitude::of(line).map(Latitude::flag) {
+            None | Some(MODE_FLAG) => Ok(()),
+            Some(flag) if self.allows_flag(flag) => Ok(()),
+            Some(flag) => Err(format!(
+                "this worker does not let a relay do that: it is what the flag --{flag} does; if that is intended, start the worker with --allow-flag {flag}"
+            )),
+        }
     }
 
     fn allows_flag(&self, name: &str) -> bool {

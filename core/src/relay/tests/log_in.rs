@@ -96,6 +96,11 @@ pub(super) fn everything(world: &mut World) -> String {
     log_in(world, "watch answer drive work").access
 }
 
+/// That of one that may do only this.
+pub(super) fn with_scope(world: &mut World, scope: &str) -> String {
+    log_in(world, scope).access
+}
+
 /// The same of another person.
 pub(super) fn everything_of(world: &mut World, token: &str) -> (String, String) {
     let begun = begin(world, "watch answer drive work");

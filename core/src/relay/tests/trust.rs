@@ -151,3 +151,39 @@ fn a_browser_is_trusted_from_its_sign_in_on_by_what_no_script_can_read() {
     let headers = [("cookie", &*cookie)];
     assert_eq!(tried(&mut world, &taken.session, &again, &headers), [404, 200, 200]);
 }
+
+#[test]
+fn a_browser_that_is_not_trusted_lets_no_device_in_that_would_be() {
+    for (demanded, is_refused) in [("", false), ("answer", true), ("drive", true)] {
+        let mut world = world(demanded);
+        let (token, cookie) = sign_in(&mut world);
+        let answer = json!({"user_code": "BCDF-GHJK", "answer": "approve"});
+        let shown = [("cookie", &*cookie)];
+        for (headers, is_refused) in [(&shown[..0], is_refused), (&shown[..], false)] {
+            let op = world.ask_with(Method::Post, "/v1/oauth/device", &token, &answer, headers);
+            let (status, refused) = world.answer(op);
+            let is_elevated = refused["error"]["type"] == "ELEVATED";
+            assert_eq!((status == 403, is_elevated), (is_refused, is_refused), "{refused}");
+        }
+    }
+}
+
+#[test]
+fn what_lets_an_agent_do_more_unasked_takes_who_may_answer_it() {
+    let mode = |mode: &str| {
+        let request = json!({"subtype": "set_permission_mode", "mode": mode});
+        json!({"messages": [{"type": "control_request", "request_id": mode, "request": request}]})
+    };
+    for (demanded, scope, expected) in [
+        ("", "drive", [403, 200]),
+        ("", "answer drive", [200, 200]),
+        ("answer", "answer drive", [403, 200]),
+    ] {
+        let mut world = world(demanded);
+        let (_, taken, _) = world.running();
+        let token = super::log_in::with_scope(&mut world, scope);
+        let target = format!("/v1/sessions/{}/messages", taken.session);
+        let tried = ["acceptEdits", "plan"].map(|name| world.post(&target, &token, &mode(name)).0);
+        assert_eq!(tried, expected, "{demanded} {scope}");
+    }
+}

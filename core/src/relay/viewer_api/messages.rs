@@ -20,22 +20,32 @@ use crate::relay::http::request::{idempotency_key, one_line, utf8_body};
 use crate::relay::http::response;
 use crate::relay::pending::{MessageName, ViewerCall};
 use crate::relay::tokens::TokenIssuer;
+use crate::relay::trust::Answering;
 use crate::store::{Accepted, AccountId, NewMessage, Sender, StoreOp};
 use crate::wire::callback::Declaration;
 use crate::wire::control;
+use crate::wire::latitude::Latitude;
 use crate::wire::log_message::OWN_TYPE;
 use crate::wire::message::{Head, Kind};
 use crate::wire::viewer::{InterruptReceipt, MessageReceipt, PostMessages, PostReceipt};
 
-/// Somebody posts messages to a session, to which these clients are `connected`.
+/// Who posts messages.
+pub(in crate::relay) struct Poster {
+    pub(in crate::relay) owner: AccountId,
+    /// Clients that are connected to the session.
+    pub(in crate::relay) connected: Vec<String>,
+    pub(in crate::relay) answering: Answering,
+}
+
+/// Somebody posts messages to a session.
 pub(in crate::relay) fn post(
     cx: &mut Cx,
     op: OpId,
     request: &IncomingRequest,
-    owner: AccountId,
+    by: Poster,
     session: SessionId,
-    connected: Vec<String>,
 ) -> Result<(), ApiError> {
+    let Poster { owner, connected, answering } = by;
     let PostMessages { client, messages } = utf8_body(request)?;
     client.as_deref().map_or(Ok(()), check_client)?;
     let sender = client.map(|client| Sender { client, connected });
@@ -45,6 +55,9 @@ pub(in crate::relay) fn post(
     }
     let (mut names, mut new) = (Vec::new(), Vec::new());
     for (at, raw) in messages.into_iter().enumerate() {
+        if answering != Answering::Allowed && Latitude::of(&one_line(raw)).is_some() {
+            answering.check()?;
+        }
         let (name, message) = read_message(&mut cx.shared.authority.issuer, raw)
             .map_err(|why| ApiError::invalid(&format!("messages[{at}] {why}")))?;
         names.push(name);

@@ -98,6 +98,9 @@ impl Session {
 
     /// Gives the agent a line from the relay. The caller then has to confirm it.
     pub(super) fn give(&mut self, cx: &mut Cx<'_>, number: u64, line: &Text) {
+        if let Err(why) = cx.config.allowance.check_line(line) {
+            return self.refuse_line(cx, line, &why);
+        }
         match self.conversation.take_input(line, self.link.base()) {
             AgentInput::Give => self.pass_on(cx, line),
             AgentInput::Answer { answer, times } => {
@@ -118,6 +121,13 @@ impl Session {
             }
             AgentInput::Nothing => self.conversation.skip(None),
         }
+    }
+
+    /// Answers a viewer's request in the agent's place.
+    fn refuse_line(&mut self, cx: &mut Cx<'_>, line: &Text, why: &str) {
+        let id = Head::parse(line).ok().and_then(|head| head.request_id).unwrap_or_default();
+        self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), control::error(&id, why));
+        self.conversation.skip(Some(self.link.last_number()));
     }
 
     fn pass_on(&mut self, cx: &mut Cx<'_>, line: &Text) {

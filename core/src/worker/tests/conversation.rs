@@ -124,6 +124,24 @@ fn a_link_replaced_under_the_same_lease_is_reopened_and_one_that_lost_its_lease_
 }
 
 #[test]
+fn what_a_flag_does_is_no_relays_to_ask_for_unless_the_owner_allows_the_flag() {
+    let ask = r#"{"type":"control_request","request_id":"R","request":{"subtype":"mcp_set_servers","servers":{"x":{"command":"sh"}}}}"#;
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.sent(link);
+    bench.handle(line(link, ask));
+    assert!(bench.written(agent).is_empty());
+    let told = bench.sent(link).concat();
+    assert!(told.contains(r#""subtype":"error","request_id":"R""#), "{told}");
+    assert!(told.contains("--allow-flag mcp-config"), "{told}");
+    let (mut bench, poll) =
+        Bench::serving(|config| config.allowance.flags.push("mcp-config".to_owned()));
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, ask));
+    assert_eq!(bench.written(agent).len(), 1);
+}
+
+#[test]
 fn a_relay_that_was_set_back_ends_the_agent_instead_of_being_asked_for_ever() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { link, .. } = bench.start_session(poll, 1);
