@@ -104,6 +104,11 @@ export class Api {
     return this.#retry('GET', 'v1/housekeeping');
   }
 
+  /** @returns {Promise<{account: string, shared?: boolean}>} whose token it is, and whether others use the relay as well */
+  whoAmI() {
+    return this.#retry('GET', 'v1/whoami');
+  }
+
   environments() {
     return this.#call('GET', 'v1/environments');
   }

@@ -3,7 +3,7 @@
 // approves or refuses it; and ends log-ins that are there.
 import { h, freshId } from './dom.js';
 import { Api, ApiError } from './api.js';
-import { signIn } from './sign-in.js';
+import { nameOf, signIn } from './sign-in.js';
 import { keepToken, readToken } from './token.js';
 
 const SCOPES = /** @type {Record<string, string>} */ ({
@@ -31,14 +31,20 @@ function begin() {
     return;
   }
   const api = new Api(token, () => { keepToken(null); begin(); });
+  const person = nameOf(api);
   const typed = new URLSearchParams(location.search).get('user_code') ?? '';
   const devices = h('section', { 'data-testid': 'devices' });
-  show(h('p', {}, h('a', { href: './' }, 'Footbridge')), h('h1', {}, 'Log in a machine'), enter(api, typed, devices), devices);
+  show(h('p', {}, h('a', { href: './' }, 'Footbridge')), h('h1', {}, 'Log in a machine'), enter(api, person, typed, devices), devices);
   void list(api, devices);
 }
 
-/** @param {Api} api @param {string} typed @param {HTMLElement} devices @returns {HTMLElement} */
-function enter(api, typed, devices) {
+/**
+ * @param {Api} api @param {Promise<string>} person who is signed in, if not plain
+ * @param {string} typed @param {HTMLElement} devices @returns {HTMLElement}
+ */
+function enter(api, person, typed, devices) {
+  const you = h('bdi', { 'data-testid': 'account' }, 'you');
+  void person.then((name) => { if (name) you.textContent = name; });
   const [inputId, helpId] = ['code', 'code-help'].map(freshId);
   const input = h('input', {
     id: inputId, name: 'code', required: true, value: typed, autocomplete: 'off', autocapitalize: 'characters',
@@ -51,7 +57,7 @@ function enter(api, typed, devices) {
     const code = input.value;
     try {
       const asked = await api.logIn(code);
-      result.replaceChildren(question(api, code, asked, devices));
+      result.replaceChildren(question(api, await person, code, asked, devices));
     } catch (error) {
       result.replaceChildren(h('p', { class: 'error', role: 'alert' }, why(error)));
     }
@@ -61,16 +67,16 @@ function enter(api, typed, devices) {
       h('label', { for: inputId }, 'Code'),
       input,
       h('p', { id: helpId, class: 'muted' }, 'The machine shows it after ', h('code', {}, 'footbridge login'),
-        '. Go on only if it is in front of you, or yours: whoever sent you a code wants to log in as you.'),
+        '. Go on only if it is in front of you, or yours: whoever sent you a code wants to log in as ', you, '.'),
       h('button', { type: 'submit', class: 'primary' }, 'Go on')),
     result);
 }
 
 /**
- * @param {Api} api @param {string} code @param {any} asked @param {HTMLElement} devices
+ * @param {Api} api @param {string} person @param {string} code @param {any} asked @param {HTMLElement} devices
  * @returns {HTMLElement}
  */
-function question(api, code, asked, devices) {
+function question(api, person, code, asked, devices) {
   const box = h('div', { class: 'sign-in', 'data-testid': 'log-in' });
   const decide = async (/** @type {'approve' | 'deny'} */ answer) => {
     try {
@@ -83,7 +89,7 @@ function question(api, code, asked, devices) {
   };
   const scopes = `${asked.scope}`.split(' ').map((scope) => h('li', {}, SCOPES[scope] ?? scope));
   box.append(
-    h('h2', {}, 'Let ', h('bdi', {}, asked.name), ' log in as you?'),
+    h('h2', {}, 'Let ', h('bdi', {}, asked.name), ' log in as ', h('bdi', {}, person || 'you'), '?'),
     h('p', {}, 'It asks from ', h('bdi', {}, asked.address), ', and will be able to:'),
     h('ul', {}, ...scopes),
     h('p', { class: 'actions' },

@@ -8,7 +8,7 @@ import { Notifications } from './notifications.js';
 import { Overview } from './overview.js';
 import { Push } from './push.js';
 import { SessionView } from './session.js';
-import { askToReplace, exchange, signIn, works } from './sign-in.js';
+import { askToReplace, exchange, nameOf, signIn, works } from './sign-in.js';
 import { StatusLine } from './status.js';
 import { isAccessToken, isUsableToken, keepToken, readToken, takeFromAddress } from './token.js';
 
@@ -27,6 +27,9 @@ const status = new StatusLine(() => {
 });
 const announcer = h('div', { class: 'sr', role: 'alert' });
 const signOut = h('button', { type: 'button', class: 'link', hidden: true, on: { click: () => signedOut() } }, 'Sign out');
+/** Who is signed in, where others use the relay as well. */
+const account = h('bdi', {});
+const signedInAs = h('span', { class: 'account', hidden: true, 'data-testid': 'account' }, h('span', { class: 'sr' }, 'Signed in as '), account);
 const main = h('main', { id: 'main', tabindex: '-1' });
 const skip = skipLink('Skip to the content', () => session?.heading ?? main);
 const skipToBox = skipLink('Skip to the message box', () => session?.composer.box);
@@ -38,6 +41,7 @@ document.body.append(
   h('header', {}, h('h1', { class: 'sr' }, 'Footbridge'), h('div', { class: 'top' },
     h('a', { class: 'brand', href: '#/' }, h('img', { src: 'icon.svg', alt: '', width: 24, height: 24 }), h('span', { class: 'wordmark' }, 'Footbridge')),
     status.element,
+    signedInAs,
     signOut)),
   main,
   announcer,
@@ -88,6 +92,7 @@ function leave(reason) {
 /** @param {string} reason */
 function showSignIn(reason) {
   signOut.hidden = true;
+  signedInAs.hidden = true;
   status.element.hidden = true;
   skipToBox.hidden = true;
   attention.title = '';
@@ -108,6 +113,8 @@ function showSignIn(reason) {
 function enter(token) {
   api = new Api(token, () => leave('The relay no longer accepts this browser’s token.'));
   signOut.hidden = false;
+  signedInAs.hidden = true;
+  name(api);
   status.element.hidden = false;
   const push = new Push(api, token);
   notifications = new Notifications({ push, machines: () => overview?.machines ?? [] });
@@ -128,6 +135,14 @@ function enter(token) {
   firstRoute = true;
   overview.start();
   route();
+}
+
+/** @param {Api} own */
+async function name(own) {
+  const person = await nameOf(own);
+  if (api !== own || person === '') return;
+  account.textContent = person;
+  signedInAs.hidden = false;
 }
 
 function route() {
@@ -197,16 +212,38 @@ async function exchangeKept(kept) {
   if (token && readToken() === kept) keepToken(token);
 }
 
+/** Instead of the token that this browser has kept. @param {string} token */
+async function replace(token) {
+  const [before, now] = await Promise.all([api, new Api(token, () => {})].map((own) => own?.whoAmI().catch(() => null)));
+  if (before?.account !== now?.account) {
+    // What somebody has written here, and is told here, is for nobody else.
+    forgetAll(localStorage);
+    await notifications?.push.turnOff().catch(() => {});
+  }
+  use(token);
+}
+
 /**
  * Anyone can make a link. What it holds is only used if it works, and takes nobody's place unasked.
  * @param {import('./token.js').Credential} credential
  */
 async function consider(credential) {
   const kept = readToken();
-  if (kept !== null && (kept === credential.value || (credential.isCode && await works(kept)))) return resume();
-  if (kept !== null && !credential.isCode) resume();
+  const isSignedIn = kept !== null && (!credential.isCode || await works(kept));
+  if (isSignedIn) resume();
+  if (isSignedIn && kept === credential.value) return;
+  if (isSignedIn && credential.isCode) {
+    // A code works once: it is not used up before somebody has said that it is to be.
+    const person = api ? await nameOf(api) : '';
+    askToReplace({ person, onUse: async () => {
+      const { token, problem } = await exchange(credential);
+      if (problem) askToReplace({ problem });
+      else replace(token);
+    } });
+    return;
+  }
   const { token, problem } = await exchange(credential);
-  if (readToken() !== null && !credential.isCode) askToReplace(problem, () => use(token));
+  if (isSignedIn && readToken() !== null) askToReplace({ problem, person: api ? await nameOf(api) : '', onUse: () => replace(token) });
   else if (problem) leave(problem);
   else use(token);
 }

@@ -3,6 +3,7 @@
 import { h, freshId } from './dom.js';
 import { Api, ApiError } from './api.js';
 import { credentialIn, isUsableToken } from './token.js';
+import { text } from './values.js';
 
 /**
  * @param {{reason: string, onToken: (token: string) => void}} options
@@ -46,20 +47,30 @@ export function signIn({ reason, onToken }) {
 }
 
 /**
- * For someone who is signed in and has opened a link with another token.
- * @param {string} problem why that token does not work, or empty if it does @param {() => void} onUse
+ * For someone who is signed in and has opened a link that would sign them in. The last one that was
+ * opened is asked about.
+ * @param {{problem?: string, person?: string, onUse?: () => void}} options why the link does not do it, if
+ *   it does not; who is signed in, where that is not plain
  */
-export function askToReplace(problem, onUse) {
+export function askToReplace({ problem = '', person = '', onUse = () => {} }) {
+  for (const earlier of document.querySelectorAll('dialog[data-testid="other-token"]')) earlier.remove();
   const headId = freshId('replace');
   const dialog = h('dialog', { 'aria-labelledby': headId, 'data-testid': 'other-token', on: { close: () => dialog.remove() } },
     h('h3', { id: headId }, problem ? 'This link does not sign you in' : 'Sign in with this link?'),
     h('p', {}, problem ? `${problem} You are still signed in as before.`
-      : 'You are signed in already. The link you opened would replace the token that this browser uses.'),
+      : [person ? ['You are signed in as ', h('bdi', {}, person)] : 'You are signed in already',
+        '. The link you opened would replace the token that this browser uses.']),
     h('form', { method: 'dialog', class: 'actions' },
       h('button', { value: 'keep', 'data-testid': 'keep-token' }, problem ? 'OK' : 'Stay signed in as before'),
       !problem && h('button', { value: 'use', 'data-testid': 'use-token', on: { click: onUse } }, 'Use the link')));
   document.body.append(dialog);
   dialog.showModal();
+}
+
+/** @param {Api} api @returns {Promise<string>} who is signed in; empty where that is plain, or cannot be found out */
+export async function nameOf(api) {
+  const me = await api.whoAmI().catch(() => null);
+  return me?.shared === true ? text(me.account) : '';
 }
 
 /**

@@ -167,6 +167,9 @@ pub struct Devices<'a> {
 pub struct WhoAmI {
     /// The person.
     pub account: String,
+    /// Whether others use the relay as well, so that it matters who this is.
+    #[serde(default)]
+    pub shared: bool,
     /// What it may do.
     pub scope: Scopes,
     /// The device, if it is one's.

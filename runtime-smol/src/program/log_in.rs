@@ -122,7 +122,7 @@ pub(super) fn who_am_i(ask: &OwnLogIn) -> Result<(), Error> {
     if ask.reach.reports.json {
         return print_json(&me);
     }
-    let WhoAmI { account, scope, device_id } = &me;
+    let WhoAmI { account, scope, device_id, .. } = &me;
     let device = device_id.as_ref().map(|id| format!(", as {id}")).unwrap_or_default();
     print(&format!("{account} at {}{device} ({scope})\n", ask.relay))
 }

@@ -163,6 +163,11 @@ impl Authority {
         self.accounts.iter().any(|account| account.id == *owner)
     }
 
+    /// Whether there is more than one account.
+    pub(in crate::relay) const fn is_shared(&self) -> bool {
+        self.accounts.len() > 1
+    }
+
     /// Whom the program runs this relay for.
     pub(in crate::relay) fn first_account(&self) -> Option<AccountId> {
         self.accounts.first().map(|account| account.id.clone())

@@ -101,8 +101,7 @@ pub(in crate::relay) fn who_am_i(cx: &mut Cx, op: OpId, owner: &AccountId) {
     let acting = cx.shared.devices.of(op);
     let scope = acting.map_or(Scopes::ALL, |acting| acting.scopes);
     let device_id = acting.map(|acting| acting.device.clone());
-    cx.reply(
-        op,
-        response::json(200, &WhoAmI { account: String::from(owner.name()), scope, device_id }),
-    );
+    let account = String::from(owner.name());
+    let shared = cx.shared.authority.is_shared();
+    cx.reply(op, response::json(200, &WhoAmI { account, shared, scope, device_id }));
 }

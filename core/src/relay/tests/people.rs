@@ -146,5 +146,12 @@ fn whoever_is_removed_is_cut_off_at_once_and_others_notice_nothing() {
     world.command(RelayCommand::SetPeople { people: alloc::vec![alice, bob], gone: Vec::new() });
     let again = all_of(&mut world, "another-token-of-a-bob-1234");
     assert_eq!((&again[1]["environments"], &again[0]["sessions"]), (&json!([]), &json!([])));
-    assert_eq!(world.get("/v1/whoami", "another-token-of-a-bob-1234").1["account"], "bob");
+    let (_, me) = world.get("/v1/whoami", "another-token-of-a-bob-1234");
+    assert_eq!((&me["account"], &me["shared"]), (&json!("bob"), &json!(true)));
+    let alone = alloc::vec![AccessToken {
+        person: "bob.2".to_owned(),
+        token: Secret::from("another-token-of-a-bob-1234"),
+    }];
+    world.command(RelayCommand::SetPeople { people: alone, gone: alloc::vec!["alice".to_owned()] });
+    assert_eq!(world.get("/v1/whoami", "another-token-of-a-bob-1234").1["shared"], false);
 }
