@@ -100,23 +100,27 @@
 //!
 //! # Send between peers
 //!
-//! Sessions on one machine find and reach each other. Who sends is looked up when the message leaves; see
+//! Sessions on one machine find and reach each other; one on another machine is reached by the relay, with
+//! [`LobbyCall::Tell`](footbridge_core::remote::LobbyCall::Tell). Who sends is looked up when the message leaves; see
 //! [`peer`](footbridge_core::peer).
 //!
 //! ```no_run
 //! use footbridge_core::base::id::SessionId;
-//! use footbridge_core::peer::deliver::{Deliver, DeliverConfig, Handle};
+//! use footbridge_core::peer::deliver::{Deliver, DeliverConfig};
+//! use footbridge_core::peer::sender::{Handle, Unsigned};
 //! use footbridge_smol::{Host, HostOptions, block_on, drive};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let message = DeliverConfig {
 //!     socket: "/run/user/1000/footbridge/peers/4711.sock".into(),
-//!     to: "uds:/run/user/1000/footbridge/peers/4711.sock".into(),
-//!     body: "the tests pass".into(),
-//!     message_id: "0b4c7b5e-7d4c-4a51-9f0a-0f3f0d6f3b11".into(),
-//!     handle: Handle::Session {
-//!         record: "/run/user/1000/footbridge/peers/1234.json".into(),
-//!         session: SessionId::new("session_1")?,
+//!     message: Unsigned {
+//!         to: "uds:/run/user/1000/footbridge/peers/4711.sock".into(),
+//!         body: "the tests pass".into(),
+//!         message_id: "0b4c7b5e-7d4c-4a51-9f0a-0f3f0d6f3b11".into(),
+//!         handle: Handle::Session {
+//!             record: "/run/user/1000/footbridge/peers/1234.json".into(),
+//!             session: SessionId::new("session_1")?,
+//!         },
 //!     },
 //! };
 //! let host = Host::new(HostOptions::default())?;

@@ -106,6 +106,11 @@ impl Questions {
         }
     }
 
+    /// How many a person could answer.
+    pub(crate) fn of_people(&self) -> usize {
+        self.open.values().filter(|question| question.callback.is_none()).count()
+    }
+
     /// The agent no longer waits for an answer.
     pub(crate) fn cancel(&mut self, id: &str) {
         self.open.remove(id);

@@ -1,7 +1,7 @@
 //! Delivers one message to a session on this machine (A-2, A-3).
 //!
 //! ```text
-//!   Opening ──▶ Looking: record, process ──▶ Sending ──▶ accepted, refused
+//!   Opening ──▶ Looking for the sender ──▶ Sending ──▶ accepted, refused
 //! ```
 //!
 //! Who sends is looked up when the connection is open, at the moment of sending, and not when somebody
@@ -9,16 +9,15 @@
 //! leaves without a true `from`.
 
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::time::Duration;
 
 use bytes::Bytes;
 
-use super::envelope::{Envelope, PERSON};
-use super::registry::Record;
-use crate::base::id::{OpId, SessionId};
+use super::sender::{Found, Reach, Sender, Unsigned, no_sender};
+use crate::base::id::OpId;
 use crate::base::limits::{MAX_PEER_RECORD_BYTES, PEER_TIMEOUT};
 use crate::contract::action::{Action, Message, Target};
 use crate::contract::event::Event;
@@ -27,33 +26,13 @@ use crate::engine::runner::{self, Role, Runner, delegate_machine};
 
 type Cx = runner::Cx<Purpose, (), Infallible>;
 
-/// Who sends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Handle {
-    /// A person, at a terminal that is no session's.
-    Person,
-    /// A session, as its host's record has it.
-    Session {
-        /// The record's file.
-        record: String,
-        /// The session's id.
-        session: SessionId,
-    },
-}
-
 /// What is delivered, and where.
 #[derive(Clone, Debug)]
 pub struct DeliverConfig {
     /// The receiver's socket.
     pub socket: String,
-    /// The address, as it was given.
-    pub to: String,
-    /// What to say.
-    pub body: String,
-    /// The message's own id.
-    pub message_id: String,
-    /// Who sends.
-    pub handle: Handle,
+    /// What.
+    pub message: Unsigned,
 }
 
 /// The machine: it finishes once the message was accepted, or cannot be.
@@ -70,7 +49,8 @@ impl Deliver {
         let mut cx = Cx::new();
         let target = Target::Local { path: config.socket.clone(), timeout: PEER_TIMEOUT };
         let stream = cx.fx.start(Purpose::Stream, |op| Action::Open { op, target });
-        let role = Delivering { config, stream, own: None, answer: Vec::new() };
+        let sender = Sender::new(config.message.handle.clone(), Reach::Machine);
+        let role = Delivering { message: config.message, stream, sender, answer: Vec::new() };
         Self { runner: Runner::new(role, cx) }
     }
 }
@@ -78,69 +58,40 @@ impl Deliver {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Purpose {
     Stream,
-    Record,
-    Process,
+    Sender,
 }
 
 #[derive(Debug)]
 struct Delivering {
-    config: DeliverConfig,
+    message: Unsigned,
     stream: OpId,
-    /// The sender's record, until its process is known to run.
-    own: Option<Record>,
+    sender: Sender,
     answer: Vec<u8>,
 }
 
 impl Delivering {
-    fn opened(&self, cx: &mut Cx) {
+    fn opened(&mut self, cx: &mut Cx) {
         cx.set_timer((), PEER_TIMEOUT);
-        match &self.config.handle {
-            Handle::Person => self.send(cx, PERSON.into()),
-            Handle::Session { record, .. } => {
-                let (path, limit) = (record.clone(), MAX_PEER_RECORD_BYTES);
-                cx.fx.start(Purpose::Record, |op| Action::Load { op, path, limit });
+        let found = self.sender.look();
+        self.found(cx, found);
+    }
+
+    fn found(&self, cx: &mut Cx, found: Found) {
+        match found {
+            Found::Load(path) => {
+                let limit = MAX_PEER_RECORD_BYTES;
+                cx.fx.start(Purpose::Sender, |op| Action::Load { op, path, limit });
             }
-        }
-    }
-
-    fn record(&mut self, cx: &mut Cx, event: &Event) {
-        let Event::Loaded { data: Some(data), .. } = event else {
-            return self.no_sender(cx, "its host has no record any more");
-        };
-        let Some(record) = Record::parse(data) else {
-            return self.no_sender(cx, "its host's record cannot be read");
-        };
-        let (path, limit) = (format!("/proc/{}/stat", record.pid), MAX_PEER_RECORD_BYTES);
-        self.own = Some(record);
-        cx.fx.start(Purpose::Process, |op| Action::Load { op, path, limit });
-    }
-
-    fn process(&mut self, cx: &mut Cx, event: &Event) {
-        let start = match event {
-            Event::Loaded { data: Some(data), .. } => Record::start_in(data),
-            _ => None,
-        };
-        let Handle::Session { session, .. } = &self.config.handle else { return };
-        let Some(record) = self.own.take().filter(|record| record.is_live(start)) else {
-            return self.no_sender(cx, "its host has ended");
-        };
-        let mut entries = record.sessions.iter();
-        let Some(entry) = entries.find(|entry| entry.session_id.is_same_session(session)) else {
-            return self.no_sender(cx, "its host does not have it any more");
-        };
-        match entry.address().filter(|_| entry.can_send) {
-            Some(from) => self.send(cx, from.to_string()),
-            None => self.no_sender(cx, "it cannot send now"),
+            Found::Sender(from) => self.send(cx, from),
+            Found::Nobody(why) => self.end(cx, MachineErrorKind::Local, &no_sender(why)),
         }
     }
 
     fn send(&self, cx: &mut Cx, from: String) {
-        let DeliverConfig { to, body, message_id, .. } = &self.config;
-        let (to, message_id, body) = (to.clone(), message_id.clone(), body.clone());
-        let envelope = Envelope { from, to, message_id, body };
-        if let Err(reason) = envelope.check() {
-            return self.end(cx, MachineErrorKind::Protocol, &reason);
-        }
+        let envelope = match self.message.signed(from) {
+            Ok(envelope) => envelope,
+            Err(reason) => return self.end(cx, MachineErrorKind::Protocol, &reason),
+        };
         let json = envelope.to_json();
         let request = format!(
             "POST /v1/peer HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{}",
@@ -176,13 +127,8 @@ impl Delivering {
         }
     }
 
-    fn no_sender(&self, cx: &mut Cx, why: &str) {
-        let reason = format!("not sent, because it would have no true sender: {why}");
-        self.end(cx, MachineErrorKind::Local, &reason);
-    }
-
     fn end(&self, cx: &mut Cx, kind: MachineErrorKind, reason: &str) {
-        let message = format!("could not deliver to {}: {reason}", self.config.to);
+        let message = format!("could not deliver to {}: {reason}", self.message.to);
         cx.fx.end(Err(MachineError { kind, message }));
     }
 }
@@ -220,8 +166,10 @@ impl Role for Delivering {
             (Purpose::Stream, Event::Closed { .. }) => {
                 self.end(cx, MachineErrorKind::NotFound, "it went away before it had answered");
             }
-            (Purpose::Record, event) => self.record(cx, &event),
-            (Purpose::Process, event) => self.process(cx, &event),
+            (Purpose::Sender, event) => {
+                let found = self.sender.loaded(&event);
+                self.found(cx, found);
+            }
             _ => {}
         }
     }
@@ -236,8 +184,10 @@ impl Role for Delivering {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::SessionId;
     use crate::base::time::Now;
-    use crate::peer::registry::Entry;
+    use crate::peer::registry::{Entry, Record};
+    use crate::peer::sender::Handle;
     use crate::testing::Hand;
     use crate::wire::to_json;
 
@@ -258,10 +208,12 @@ mod tests {
     fn opening(handle: Handle) -> (Hand<Deliver>, OpId) {
         let config = DeliverConfig {
             socket: "/s".into(),
-            to: "uds:/s".into(),
-            body: "hello".into(),
-            message_id: "m1".into(),
-            handle,
+            message: Unsigned {
+                to: "uds:/s".into(),
+                body: "hello".into(),
+                message_id: "m1".into(),
+                handle,
+            },
         };
         let mut hand = Hand::new(Deliver::new(config), Now::default());
         let op = hand.take("open", |action| match action {

@@ -91,7 +91,7 @@ fn tools(can_send: bool) -> Vec<Value> {
             "inputSchema": {
                 "type": "object",
                 "properties": {
-                    "to": {"type": "string", "description": "An address or a name from list_peers"},
+                    "to": {"type": "string", "description": "An address or a name from list_peers, or bridge:SESSION of a session on another machine"},
                     "message": {"type": "string"},
                 },
                 "required": ["to", "message"],

@@ -60,6 +60,18 @@ impl Entry {
         if let Some(socket) = &self.socket {
             return Some(Address { scheme: Scheme::Local, target: socket.clone() });
         }
+        self.bridge_address()
+    }
+
+    /// So many questions of its agent wait for a person.
+    pub fn waits(&mut self, questions: usize) {
+        let is_waiting = questions > 0;
+        self.status = if is_waiting { "waiting" } else { "running" }.to_owned();
+        self.waiting_for = is_waiting.then(|| "permission".to_owned());
+    }
+
+    /// Its address at a relay, which an answer can be sent to from any machine.
+    pub fn bridge_address(&self) -> Option<Address> {
         let bridge = self.bridge_session_id.as_ref()?;
         Some(Address { scheme: Scheme::Bridge, target: bridge.as_str().to_owned() })
     }
@@ -137,8 +149,18 @@ fn merge(peer: &mut Peer, pid: u32, other: Entry) {
     peer.entry.bridge_session_id = bridge;
 }
 
-/// The socket that a message to this address goes to; the error says what to try.
-pub fn resolve(address: &Address, peers: &[Peer]) -> Result<String, String> {
+/// How a message gets to a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By a socket of this machine.
+    Socket(String),
+    /// By the relay that has it.
+    Relay(SessionId),
+}
+
+/// How a message gets to this address; the error says what to try. Only a `bridge:` address leads to a
+/// session that nobody on this machine has.
+pub fn resolve(address: &Address, peers: &[Peer]) -> Result<Way, String> {
     let found: Vec<&Peer> = peers
         .iter()
         .filter(|peer| match address.scheme {
@@ -151,13 +173,20 @@ pub fn resolve(address: &Address, peers: &[Peer]) -> Result<String, String> {
         .collect();
     match (&found[..], address.scheme) {
         // One that is not written down may be there all the same.
-        ([], Scheme::Local) => Ok(address.target.clone()),
-        ([], _) => {
+        ([], Scheme::Local) => Ok(Way::Socket(address.target.clone())),
+        ([], Scheme::Bridge) => SessionId::new(&address.target)
+            .map(Way::Relay)
+            .map_err(|error| format!("{address} is no session's address: {error}")),
+        ([], Scheme::Name) => {
             Err(format!("no session on this machine is {address}; footbridge ps shows them"))
         }
-        ([one], _) => one.entry.socket.clone().ok_or_else(|| {
-            format!("{address} takes no messages: only sessions of footbridge direct serve do")
-        }),
+        ([one], _) => {
+            let Entry { socket, bridge_session_id, .. } = &one.entry;
+            let at_relay = || bridge_session_id.clone().map(Way::Relay);
+            socket.clone().map(Way::Socket).or_else(at_relay).ok_or_else(|| {
+                format!("{address} takes no messages yet: it has no socket, and is on no relay")
+            })
+        }
         (several, _) => {
             let all: Vec<&str> =
                 several.iter().flat_map(|peer| &peer.addresses).map(String::as_str).collect();
@@ -223,14 +252,19 @@ mod tests {
                 entry("session_1", Some("session_9"), Some("/one")),
                 Entry { name: "b".into(), ..entry("session_2", None, None) },
                 Entry { name: "session_1".into(), ..entry("session_3", None, Some("/three")) },
+                Entry { name: "c".into(), ..entry("session_4", Some("session_8"), None) },
             ]),
         )]);
         let to = |text: &str| resolve(&Address::parse(text), &all);
-        assert_eq!(to("uds:/one"), Ok("/one".into()));
-        assert_eq!(to("/elsewhere"), Ok("/elsewhere".into()));
-        assert_eq!(to("bridge:cse_9"), Ok("/one".into()));
-        assert_eq!(to("a"), Ok("/one".into()));
-        assert_eq!(to("session_1"), Ok("/three".into()), "a bare id is a name (A-1)");
-        assert!(to("session_9").is_err() && to("b").is_err() && to("bridge:session_2").is_err());
+        let socket = |path: &str| Ok(Way::Socket(path.into()));
+        let relay = |id: &str| Ok(Way::Relay(SessionId::new(id).expect("an id")));
+        assert_eq!(to("uds:/one"), socket("/one"));
+        assert_eq!(to("/elsewhere"), socket("/elsewhere"));
+        assert_eq!(to("bridge:cse_9"), socket("/one"), "it is nearer than the relay");
+        assert_eq!(to("a"), socket("/one"));
+        assert_eq!(to("session_1"), socket("/three"), "a bare id is a name (A-1)");
+        assert_eq!(to("bridge:session_2"), relay("session_2"), "nobody here is that at a relay");
+        assert_eq!(to("c"), relay("session_8"));
+        assert!(to("session_9").is_err() && to("b").is_err() && to("bridge:?").is_err());
     }
 }

@@ -29,6 +29,8 @@ pub(super) enum Purpose {
     /// The next tokens of its log-in.
     RefreshToken,
     SaveToken,
+    /// Who a message is from.
+    Sender,
     /// The program that a machine stands in for an agent to.
     Stdio,
 }
@@ -38,7 +40,12 @@ impl Purpose {
     pub(super) const fn is_answered_by_relay(self) -> bool {
         match self {
             Self::Look | Self::Stream | Self::Post | Self::RefreshToken => true,
-            Self::Proof | Self::LockToken | Self::Token | Self::SaveToken | Self::Stdio => false,
+            Self::Proof
+            | Self::LockToken
+            | Self::Token
+            | Self::SaveToken
+            | Self::Sender
+            | Self::Stdio => false,
         }
     }
 }

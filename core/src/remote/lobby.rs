@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 
 use fastrand::Rng;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::access::{self, Access, Renewal, Renewed};
@@ -15,6 +16,7 @@ use super::cx::{Engine, Purpose, Timer};
 use super::notice::{RemoteEvent, RemoteNotice};
 use crate::auth::Credential;
 use crate::base::id::SessionId;
+use crate::base::limits::MAX_PEER_RECORD_BYTES;
 use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
@@ -27,6 +29,7 @@ use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::engine::backoff::{self, Backoff, BackoffConfig};
 use crate::engine::runner::{Role, Runner, Slept, delegate_machine};
 use crate::engine::uuid::uuid;
+use crate::peer::sender::{Found, Reach, Sender, Unsigned, no_sender};
 use crate::wire::device::Scope;
 use crate::wire::rfc3339;
 use crate::wire::url::BaseUrl;
@@ -48,6 +51,14 @@ pub enum LobbyCall {
     Create(CreateSession),
     /// That a session ends.
     Stop(SessionId),
+    /// A message for a session from another one, or from a person. Its sender is looked up each time
+    /// that it is sent; the relay takes it once.
+    Tell {
+        /// For whom.
+        session: SessionId,
+        /// What.
+        message: Unsigned,
+    },
     /// A part of a session's log.
     Events {
         /// The session.
@@ -75,6 +86,8 @@ pub enum LobbyAnswer {
         /// The first event that is still kept.
         first_seq: u64,
     },
+    /// The relay has the message.
+    Told,
     /// It failed, and is tried again.
     Retrying {
         /// Why.
@@ -144,7 +157,14 @@ impl Lobby {
         let key = uuid(&mut rng);
         let access = Access::new(credential, backoff);
         let backoff = Backoff::new(backoff);
-        let mut asking = Asking { relay, call, key, gate, access, backoff, rng, told: Vec::new() };
+        let sender = match &call {
+            LobbyCall::Tell { message, .. } => {
+                Some(Sender::new(message.handle.clone(), Reach::Relay))
+            }
+            _ => None,
+        };
+        let mut asking =
+            Asking { relay, call, sender, key, gate, access, backoff, rng, told: Vec::new() };
         asking.ask(&mut engine);
         asking.settle(&mut engine);
         Self { runner: Runner::new(asking, engine) }
@@ -155,6 +175,7 @@ impl Lobby {
 struct Asking {
     relay: BaseUrl,
     call: LobbyCall,
+    sender: Option<Sender>,
     /// By which the relay knows it when it comes again.
     key: String,
     gate: Gate,
@@ -169,7 +190,32 @@ impl Asking {
         SessionKey { relay: &self.relay, session, token, organization: None }
     }
 
-    fn ask(&self, engine: &mut Engine<LobbyAnswer>) {
+    fn ask(&mut self, engine: &mut Engine<LobbyAnswer>) {
+        match &mut self.sender {
+            Some(sender) => {
+                let found = sender.look();
+                self.found(engine, found);
+            }
+            None => self.request(engine, None),
+        }
+    }
+
+    fn found(&self, engine: &mut Engine<LobbyAnswer>, found: Found) {
+        match found {
+            Found::Load(path) => {
+                let limit = MAX_PEER_RECORD_BYTES;
+                engine.fx.start(Purpose::Sender, |op| Action::Load { op, path, limit });
+            }
+            Found::Sender(from) => self.request(engine, Some(from)),
+            Found::Nobody(why) => {
+                let (kind, message) = (MachineErrorKind::Local, no_sender(why));
+                engine.fx.end(Err(MachineError { kind, message }));
+            }
+        }
+    }
+
+    /// `from` is who a message is from.
+    fn request(&self, engine: &mut Engine<LobbyAnswer>, from: Option<String>) {
         let Some(token) = self.access.token() else { return };
         let mut request = match &self.call {
             LobbyCall::Sessions => viewer_api::sessions(&self.relay, &token, LISTED),
@@ -178,6 +224,17 @@ impl Asking {
                 viewer_api::create_session(&self.relay, &token, body, &self.key)
             }
             LobbyCall::Stop(session) => self.key(session, &token).stop(),
+            LobbyCall::Tell { session, message } => {
+                match message.signed(from.unwrap_or_default()) {
+                    Ok(envelope) => {
+                        self.key(session, &token).send(&envelope.to_user_message(), None)
+                    }
+                    Err(message) => {
+                        let kind = MachineErrorKind::Protocol;
+                        return engine.fx.end(Err(MachineError { kind, message }));
+                    }
+                }
+            }
             LobbyCall::Events { session, after, limit } => {
                 self.key(session, &token).page(*after, *limit)
             }
@@ -192,6 +249,7 @@ impl Asking {
             LobbyCall::Environments => ("list the environments", Scope::Watch),
             LobbyCall::Create(_) => ("create a session", Scope::Drive),
             LobbyCall::Stop(_) => ("stop the session", Scope::Drive),
+            LobbyCall::Tell { .. } => ("send to the session", Scope::Drive),
             LobbyCall::Events { .. } => ("read the session's log", Scope::Watch),
         }
     }
@@ -213,6 +271,7 @@ impl Asking {
             LobbyCall::Create(_) | LobbyCall::Stop(_) => {
                 answer(event).map(|session| LobbyAnswer::Session(Box::new(session)))
             }
+            LobbyCall::Tell { .. } => answer::<IgnoredAny>(event).map(|_| LobbyAnswer::Told),
             LobbyCall::Events { .. } => answer::<Page>(event).map(Page::into_answer),
         };
         match answered {
@@ -257,7 +316,7 @@ impl Asking {
         engine.fx.end(Err(MachineError { kind: fault.kind, message }));
     }
 
-    fn renewed(&self, engine: &mut Engine<LobbyAnswer>, renewed: Renewed) {
+    fn renewed(&mut self, engine: &mut Engine<LobbyAnswer>, renewed: Renewed) {
         match renewed {
             Renewed::Pending => {}
             Renewed::Ready => self.ask(engine),
@@ -303,6 +362,12 @@ impl Asking {
                 let (access, mut cx) = self.at_access(engine);
                 let renewed = access.saved(&mut cx, &event);
                 self.renewed(engine, renewed);
+            }
+            Some(Purpose::Sender) => {
+                if let Some(sender) = &mut self.sender {
+                    let found = sender.loaded(&event);
+                    self.found(engine, found);
+                }
             }
             Some(Purpose::Stream | Purpose::Post | Purpose::Stdio) | None => {}
         }

@@ -338,8 +338,8 @@ impl Parts {
                 let renewed = self.access.saved(&mut cx.at_access(), &event);
                 self.renewed(cx, renewed);
             }
-            // Of the machine that it is part of.
-            Purpose::Stdio => {}
+            // Of other machines.
+            Purpose::Sender | Purpose::Stdio => {}
         }
     }
 

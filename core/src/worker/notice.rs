@@ -173,6 +173,13 @@ pub enum WorkerNotice {
         /// For which tool.
         tool: String,
     },
+    /// So many questions of a session's agent wait for a person: the number has changed.
+    PermissionsOpen {
+        /// The session.
+        session: SessionId,
+        /// How many.
+        open: usize,
+    },
     /// A session has ended, and some of what its agent started could not be ended (W-12).
     ProcessesLeft {
         /// The session.

@@ -152,9 +152,17 @@ pub fn own_state(
     name: Option<&str>,
 ) -> Option<String> {
     let name = name.map(|name| format!("\n{name}")).unwrap_or_default();
-    let digest = Sha256::digest(format!("{relay}\n{directory}{name}"));
-    let name = URL_SAFE_NO_PAD.encode(digest);
-    state?.join("workers").join(name).into_os_string().into_string().ok()
+    part(state, "workers", &format!("{relay}\n{directory}{name}"))
+}
+
+/// The same for a chat.
+pub fn chat_state(state: Option<&Path>, relay: &BaseUrl, directory: &str) -> Option<String> {
+    part(state, "chats", &format!("{relay}\n{directory}"))
+}
+
+fn part(state: Option<&Path>, of: &str, whose: &str) -> Option<String> {
+    let name = URL_SAFE_NO_PAD.encode(Sha256::digest(whose));
+    state?.join(of).join(name).into_os_string().into_string().ok()
 }
 
 /// The name of this machine.
@@ -335,6 +343,11 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
                 &ids,
                 format_args!("asking for permission: {tool}"),
             );
+        }
+        Notice::PermissionsOpen { session, open } => {
+            let ids = [("session", session.as_str())];
+            let words = format_args!("{open} questions are open");
+            log.write(Debug, "permissions_open", &ids, words);
         }
         Notice::ProcessesLeft { session, work, processes } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];

@@ -209,7 +209,7 @@ Commands:
   mirror  Keep a copy of a session's log in a file
   direct  Serve a session without a relay, or connect to one
   ps      Show the sessions on this machine
-  send    Send a message to another session on this machine
+  send    Send a message to another session
   mcp     The same as tools for an agent, by MCP
   config  Show the settings in effect and where each value comes from
   attach  Follow a session, speak in it, answer its agent's questions
@@ -534,10 +534,13 @@ Options:
 ";
 
 const SEND: &str = "\
-Sends a message to another session on this machine. An address is uds:PATH, or a
-path; bridge:SESSION, by its id at a relay; or a name, as footbridge ps shows
-them. Inside a session the message has that session's address, looked up as it
-is sent; without one, nothing is sent.
+Sends a message to another session. An address is uds:PATH, or a path;
+bridge:SESSION, by its id at a relay; or a name, as footbridge ps shows them. A
+session that is not on this machine, or takes nothing here, is reached by the
+relay: that of FOOTBRIDGE_RELAY or the configuration file, or the one that runs
+here, with a log-in that drives. Inside a session the message has that session's
+address, looked up as it is sent, and one that can be answered from there;
+without one, nothing is sent.
 
 Usage: footbridge send [OPTIONS] ADDRESS TEXT
 
@@ -866,6 +869,10 @@ In the terminal:
            first, and shown; while the relay cannot be reached it is refused.
   /exit    Ends the agent and the session.
   :mode, :model, :help
+  If the process with the agent is killed, the next footbridge chat in that
+  directory takes its session up again, and says how many turns there were and
+  how many the relay has. Claude Code knows what was said; other agents begin
+  anew.
   Other slash commands are the agent's. If the terminal is closed, the agent
   ends. If a viewer ends the session, the conversation goes on here, unshared;
   after /detach it ends the agent.

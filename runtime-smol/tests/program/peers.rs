@@ -6,6 +6,7 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
+use crate::client::{self, Ready};
 use crate::running::{Running, footbridge, output, until};
 
 /// It says what it is told, and keeps its environment's session for the test.
@@ -109,7 +110,7 @@ fn sessions_find_and_reach_each_other_and_vanish_with_their_processes() {
 
     // A name that is nobody's, and a bare id, which is a name.
     let session = of("one")["session_id"].as_str().expect("an id").to_owned();
-    for nobody in ["three", &session, "bridge:session_1"] {
+    for nobody in ["three", &session, "bridge:"] {
         let refused = output(home, &["send", nobody, "x"]);
         assert_eq!(refused.status.code(), Some(3), "{nobody}: {refused:?}");
     }
@@ -149,4 +150,91 @@ fn sessions_find_and_reach_each_other_and_vanish_with_their_processes() {
     assert!(ps(home).is_empty());
     let left = std::fs::read_dir(home.join(".local/state/footbridge/run/peers")).expect("there");
     assert_eq!(left.count(), 0, "no record and no socket is left");
+}
+
+/// A program of another machine, which has a home of its own and whatever opens the relay.
+fn at(home: &Path, relay: &Ready) -> Command {
+    let mut command = footbridge(home);
+    command.env("FOOTBRIDGE_RELAY", &relay.url).env("FOOTBRIDGE_TOKEN", &relay.token);
+    command
+}
+
+/// A worker, and its session.
+fn worker(home: &Path, relay: &Ready, agent: Option<&str>) -> (Running, String) {
+    let mut command = at(home, relay);
+    command.args(["work", "--json", "--quiet"]);
+    let mut program = Running::start(match agent {
+        Some(agent) => command.args(["--agent", agent]),
+        None => &mut command,
+    });
+    let environment = client::ready(&mut program).environment;
+    let body = json!({"environment_id": environment});
+    let (status, session) = relay.call("POST", "/v1/sessions", &body);
+    assert_eq!(status, 201, "{session}");
+    (program, session["id"].as_str().expect("an id").to_owned())
+}
+
+fn status(home: &Path, session: &str) -> Value {
+    let all = ps(home);
+    let found = all.iter().find(|peer| peer["session_id"] == session);
+    found.map_or(Value::Null, |peer| json!([peer["status"], peer["waiting_for"]]))
+}
+
+#[test]
+fn a_session_on_another_machine_is_reached_by_the_relay_and_a_workers_says_what_it_waits_for() {
+    let (here, there) =
+        (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
+    let listen = ["relay", "--listen", "127.0.0.1:0", "--json"];
+    let mut relay_program = Running::start(footbridge(here.path()).args(listen));
+    let relay = client::ready(&mut relay_program);
+    std::fs::write(here.path().join("agent.sh"), AGENT).expect("written");
+    let agent = format!("sh {}", here.path().join("agent.sh").display());
+    let (_one_program, one) = worker(here.path(), &relay, Some(&agent));
+    let (mut two_program, two) = worker(there.path(), &relay, None);
+    until("both", || {
+        let runs = json!(["running", null]);
+        let both = (status(here.path(), &one), status(there.path(), &two));
+        (both == (runs.clone(), runs)).then_some(())
+    });
+
+    // What waits for a person, and no longer.
+    relay.send(&two, "echo hi");
+    until("it waits", || {
+        (status(there.path(), &two) == json!(["waiting", "permission"])).then_some(())
+    });
+    relay.allow(&two);
+    until("it runs", || (status(there.path(), &two) == json!(["running", null])).then_some(()));
+
+    // Nobody here has it, so it goes by the relay, from whoever that is there.
+    let address = format!("bridge:{one}");
+    let send = |session: &str, text: &str| {
+        let mut command = at(there.path(), &relay);
+        command.args(["send", &address, text]).env("FOOTBRIDGE_SESSION_ID", session);
+        command.output().expect("it runs")
+    };
+    let sent = send(&two, "from two");
+    assert_eq!(sent.status.code(), Some(0), "{sent:?}");
+    let told = || {
+        let told = std::fs::read_to_string(here.path().join("told"));
+        told.ok().filter(|text| text.contains("from two"))
+    };
+    let text = until("it was told", told);
+    assert!(text.contains(&format!("another session, bridge:{two}")), "{text}");
+    let by_person = send("", "from a person");
+    assert_eq!(by_person.status.code(), Some(0), "{by_person:?}");
+    until("it was told", || {
+        told().filter(|text| text.contains("from a person") && text.contains("session, person"))
+    });
+    let mut nobody = at(there.path(), &relay);
+    let nobody = nobody.args(["send", "bridge:session_1", "x"]).output().expect("it runs");
+    assert_ne!(nobody.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&nobody.stderr).contains("session"), "{nobody:?}");
+
+    // Its host is killed: nothing leaves in its name, by the relay either.
+    two_program.signal(Signal::KILL);
+    two_program.wait();
+    let ghost = send(&two, "from a ghost");
+    assert_ne!(ghost.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&ghost.stderr).contains("no true sender"), "{ghost:?}");
+    assert!(!told().expect("as before").contains("ghost"));
 }

@@ -335,6 +335,7 @@ impl Parts {
     ) {
         let Some(session) = self.sessions.get_mut(id) else { return };
         let outcome = act(session, cx);
+        session.tell_questions(cx);
         let frees_room = matches!(outcome, Outcome::CleanWorktree | Outcome::RoomFreed);
         match outcome {
             Outcome::Nothing | Outcome::RoomFreed => {}

@@ -321,6 +321,11 @@ impl Conversation {
         self.own_bytes
     }
 
+    /// How many questions a person could answer.
+    pub(super) fn open_questions(&self) -> usize {
+        self.questions.of_people()
+    }
+
     /// When the agent counts as not reading its stdin, or a client as not answering.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let reading = self.reading_deadline();

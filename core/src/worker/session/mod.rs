@@ -123,6 +123,8 @@ pub(super) struct Session {
     succession: Succession,
     /// The conversation that its agent has come to since this was last taken.
     kept_conversation: Option<Option<String>>,
+    /// How many open questions were told of last.
+    told_questions: usize,
     /// Its link has come up since this was last taken.
     is_newly_up: bool,
     /// Why it has gone on by version 1, if it has.
@@ -186,6 +188,7 @@ impl Session {
             strays: Strays::new(),
             succession,
             kept_conversation: None,
+            told_questions: 0,
             is_newly_up: false,
             fell_back: None,
             life: Life::Preparing(Launch {
@@ -225,6 +228,14 @@ impl Session {
     /// How many of its lines and reports were passed on, and how many of those the relay has.
     pub(super) fn lines(&self) -> (u64, u64) {
         (self.link.sent_here(), self.link.acked().saturating_sub(self.link.base()))
+    }
+
+    /// Tells how many questions of its agent are open, if that has changed.
+    pub(super) fn tell_questions(&mut self, cx: &mut Cx<'_>) {
+        let open = self.conversation.open_questions();
+        if core::mem::replace(&mut self.told_questions, open) != open {
+            cx.notify(WorkerNotice::PermissionsOpen { session: self.id.clone(), open });
+        }
     }
 
     /// What its link knows about the network.

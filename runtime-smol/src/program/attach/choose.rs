@@ -22,7 +22,11 @@ use crate::program::work;
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(30);
 
 /// One call, and its answer.
-pub(super) fn call(place: &Place, log: EventLog, call: LobbyCall) -> Result<LobbyAnswer, Error> {
+pub(in crate::program) fn call(
+    place: &Place,
+    log: EventLog,
+    call: LobbyCall,
+) -> Result<LobbyAnswer, Error> {
     let retrying = |reason: &str| {
         log.write(Level::Warn, "retrying", &[], format_args!("{reason}; trying again"));
     };
@@ -30,7 +34,7 @@ pub(super) fn call(place: &Place, log: EventLog, call: LobbyCall) -> Result<Lobb
 }
 
 /// The same, beside other things.
-pub(super) async fn asked(
+pub(in crate::program) async fn asked(
     place: &Place,
     call: LobbyCall,
     retrying: impl Fn(&str),

@@ -9,6 +9,7 @@ mod stream_json;
 pub(in crate::program) mod transcript;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 
 use footbridge_cli::args::RelayArgs;
 use footbridge_cli::event_log::EventLog;
@@ -25,6 +26,7 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 use smol::future::FutureExt;
 
+pub(super) use self::choose::{asked, call};
 pub(super) use self::json::said;
 pub(super) use self::lines::{answer, colon, question};
 pub(super) use self::transcript::shown;
@@ -40,6 +42,13 @@ pub(super) struct Place {
     pub(super) relay: BaseUrl,
     pub(super) reach: RelayArgs,
     pub(super) credential: Credential,
+}
+
+impl Place {
+    /// The directory for everything that the program keeps.
+    pub(super) fn state(&self) -> Option<PathBuf> {
+        Sources::from_environment(self.reach.reports.token_file.clone()).state_directory()
+    }
 }
 
 pub(super) fn run(ask: Attach) -> Result<(), Error> {

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use footbridge_cli::exit::Error;
 use footbridge_core::base::id::SessionId;
 use footbridge_core::base::limits::MAX_PEER_RECORD_BYTES;
-use footbridge_core::peer::deliver::Handle;
 use footbridge_core::peer::registry::{Entry, Peer, Record, peers};
+use footbridge_core::peer::sender::Handle;
 use footbridge_core::worker::WorkerNotice;
 
 use super::runtime_directory::runtime_directory;
@@ -90,6 +90,11 @@ impl Presence {
             }),
             WorkerNotice::Draining { .. } => self.change(|entries| {
                 entries.iter_mut().for_each(|entry| entry.worker_draining = true);
+            }),
+            WorkerNotice::PermissionsOpen { session, open } => self.change(|entries| {
+                for entry in entries.iter_mut().filter(|entry| entry.session_id == *session) {
+                    entry.waits(*open);
+                }
             }),
             WorkerNotice::SessionConnected { session, .. } => self.can_send(session, true),
             WorkerNotice::SessionDisconnected { session, .. } => self.can_send(session, false),
