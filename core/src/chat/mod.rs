@@ -31,8 +31,8 @@ use crate::contract::event::{Event, ExitStatus};
 use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
 use crate::engine::uuid::uuid;
-use crate::hosting::process::ProcessEvent;
-use crate::hosting::served::{Agent, Audience, ClientKey, Out};
+use crate::hosting::conversation::conversation_of;
+use crate::hosting::served::{Agent, Audience, ClientKey, Out, Turn};
 use crate::wire::control;
 use crate::wire::latitude::Latitude;
 use crate::wire::log_message::OWN_TYPE;
@@ -93,6 +93,8 @@ pub enum ChatNotice {
     },
     /// What the agent has said about itself (B-1).
     Init(Box<Init>),
+    /// The agent has said what it calls this conversation, by which it can be taken up again.
+    Conversation(String),
     /// A line for the terminal.
     Terminal {
         /// Who says it.
@@ -153,7 +155,6 @@ impl Chat {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Agent,
-    Strays,
 }
 
 #[derive(Debug)]
@@ -186,7 +187,13 @@ impl Chatting {
                 cx.fx.notify(ChatNotice::Terminal { from, line: line.clone() });
             }
             if audience.includes(VIEWERS) && head.kind != OWN_TYPE {
-                cx.fx.notify(ChatNotice::Viewers(line));
+                cx.fx.notify(ChatNotice::Viewers(line.clone()));
+            }
+            if head.kind == "system"
+                && head.subtype.as_deref() == Some("init")
+                && let Some(conversation) = conversation_of(&line)
+            {
+                cx.fx.notify(ChatNotice::Conversation(conversation));
             }
             if head.kind == "result" {
                 self.turns += 1;
@@ -209,25 +216,18 @@ impl Chatting {
         }
     }
 
-    fn on_process(&mut self, cx: &mut Cx, events: Vec<ProcessEvent>) {
-        for event in events {
-            match event {
-                ProcessEvent::Started { pid } => {
+    fn on_agent(&mut self, cx: &mut Cx, turns: Vec<Turn>) {
+        for turn in turns {
+            match turn {
+                Turn::Started { pid } => {
                     cx.fx.notify(ChatNotice::Started { pid });
                     let ask = control::request("chat-init", "initialize");
                     let out = self.agent.heard(&mut cx.fx, OWN, &ask);
                     self.publish(cx, Voice::Agent, out);
                 }
-                ProcessEvent::Line(line) => {
-                    let out = self.agent.printed(&mut cx.fx, line);
-                    self.publish(cx, Voice::Agent, out);
-                }
-                ProcessEvent::Stderr(_) => {}
-                ProcessEvent::Written { writes } => self.agent.written(writes),
-                ProcessEvent::Survived(processes) => {
-                    cx.fx.notify(ChatNotice::Survived { processes });
-                }
-                ProcessEvent::Over(result) => self.over(cx, result),
+                Turn::Said(out) => self.publish(cx, Voice::Agent, out),
+                Turn::Survived(processes) => cx.fx.notify(ChatNotice::Survived { processes }),
+                Turn::Over(result) => self.over(cx, result),
             }
         }
     }
@@ -292,21 +292,15 @@ impl Role for Chatting {
     }
 
     fn on_event(&mut self, cx: &mut Cx, event: Event) {
-        let mut events = Vec::new();
-        self.agent.process.handle(&mut cx.fx, event, |event| events.push(event));
-        self.on_process(cx, events);
+        let turns = self.agent.handle(&mut cx.fx, event);
+        self.on_agent(cx, turns);
     }
 
     fn on_timer(&mut self, cx: &mut Cx, timer: Timer) {
         match timer {
             Timer::Agent => {
-                let mut events = Vec::new();
-                self.agent.process.on_time(&mut cx.fx, |event| events.push(event));
-                self.on_process(cx, events);
-            }
-            Timer::Strays => {
-                let out = self.agent.strays(cx.fx.now().mono);
-                self.publish(cx, Voice::Agent, out);
+                let turns = self.agent.on_time(&mut cx.fx);
+                self.on_agent(cx, turns);
             }
         }
     }
@@ -321,14 +315,9 @@ impl Role for Chatting {
         }
         let waiting = if self.is_behind { OUTBOX_HIGH_WATER_BYTES + 1 } else { 0 };
         self.agent.process.balance(&mut cx.fx, waiting);
-        for (timer, at) in [
-            (Timer::Agent, self.agent.process.deadline()),
-            (Timer::Strays, self.agent.strays_deadline()),
-        ] {
-            match at {
-                Some(at) => cx.timers.set(timer, at),
-                None => cx.timers.clear(&timer),
-            }
+        match self.agent.deadline() {
+            Some(at) => cx.timers.set(Timer::Agent, at),
+            None => cx.timers.clear(&Timer::Agent),
         }
     }
 }

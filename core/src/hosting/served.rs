@@ -19,9 +19,10 @@ use crate::base::limits::{
 use crate::base::text::Text;
 use crate::base::time::Instant;
 use crate::contract::action::ProcessSpec;
+use crate::contract::event::{Event, ExitStatus};
 use crate::engine::effects::Effects;
 use crate::hosting::output::{self, Part, Strays};
-use crate::hosting::process::Process;
+use crate::hosting::process::{Process, ProcessEvent};
 use crate::hosting::questions::{Asked, Questions, Reply};
 use crate::peer::envelope::Envelope;
 use crate::transport::dedupe::Recent;
@@ -60,6 +61,19 @@ pub(crate) type Out = Vec<(Text, Audience)>;
 struct Request {
     client: ClientKey,
     id: String,
+}
+
+/// What has become of the agent's process, for whoever serves it.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    Started {
+        pid: u32,
+    },
+    /// It says something.
+    Said(Out),
+    /// What it had started and could not be ended.
+    Survived(Vec<String>),
+    Over(Result<Option<ExitStatus>, String>),
 }
 
 #[derive(Debug)]
@@ -112,7 +126,7 @@ impl Agent {
         self.is_full
     }
 
-    pub(crate) fn written(&mut self, writes: usize) {
+    fn written(&mut self, writes: usize) {
         for bytes in self.in_pipe.drain(..writes.min(self.in_pipe.len())) {
             self.in_pipe_bytes -= bytes;
         }
@@ -141,8 +155,55 @@ impl Agent {
         lines.filter_map(|line| RawValue::from_string(line).ok()).collect()
     }
 
+    /// Something has happened to its process.
+    pub(crate) fn handle<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        event: Event,
+    ) -> Vec<Turn> {
+        let mut events = Vec::new();
+        self.process.handle(fx, event, |event| events.push(event));
+        self.routed(fx, events)
+    }
+
+    /// Something is due by now.
+    pub(crate) fn on_time<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) -> Vec<Turn> {
+        let mut events = Vec::new();
+        self.process.on_time(fx, |event| events.push(event));
+        let mut turns = self.routed(fx, events);
+        if self.strays.deadline().is_some_and(|at| at <= fx.now().mono) {
+            let strays = self.strays.take(fx.now().mono);
+            turns.push(Turn::Said(strays.into_iter().map(reported).collect()));
+        }
+        turns
+    }
+
+    /// When something is.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.process.deadline().into_iter().chain(self.strays.deadline()).min()
+    }
+
+    fn routed<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        events: Vec<ProcessEvent>,
+    ) -> Vec<Turn> {
+        let mut turns = Vec::new();
+        for event in events {
+            match event {
+                ProcessEvent::Started { pid } => turns.push(Turn::Started { pid }),
+                ProcessEvent::Line(line) => turns.push(Turn::Said(self.printed(fx, line))),
+                ProcessEvent::Stderr(_) => {}
+                ProcessEvent::Written { writes } => self.written(writes),
+                ProcessEvent::Survived(processes) => turns.push(Turn::Survived(processes)),
+                ProcessEvent::Over(result) => turns.push(Turn::Over(result)),
+            }
+        }
+        turns
+    }
+
     /// It has printed a line.
-    pub(crate) fn printed<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, line: Line) -> Out {
+    fn printed<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, line: Line) -> Out {
         let mut out = Out::new();
         for part in output::parts(line) {
             match part {
@@ -157,15 +218,6 @@ impl Agent {
             }
         }
         out
-    }
-
-    /// When there is more to tell of what is no message, and what.
-    pub(crate) fn strays(&mut self, now: Instant) -> Out {
-        self.strays.take(now).into_iter().map(reported).collect()
-    }
-
-    pub(crate) fn strays_deadline(&self) -> Option<Instant> {
-        self.strays.deadline()
     }
 
     fn message<P: Clone, N>(

@@ -10,10 +10,10 @@ use alloc::vec::Vec;
 
 use crate::base::secret::Secret;
 use crate::base::text::Text;
+use crate::hosting::conversation::is_conversation_id;
 use crate::wire::latitude::Latitude;
 use crate::wire::url::BaseUrl;
 use crate::wire::work_secret::WorkSecret;
-use crate::worker::conversation_id::is_conversation_id;
 
 /// Variables that say how to show text, and nothing else.
 const VARIABLES: [&str; 5] = ["LANG", "LC_*", "TZ", "NO_COLOR", "COLORTERM"];

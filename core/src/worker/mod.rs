@@ -30,7 +30,6 @@ mod allowance;
 mod check;
 mod config;
 mod continuity;
-mod conversation_id;
 mod cx;
 mod dispatch;
 mod draining;

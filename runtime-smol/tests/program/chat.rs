@@ -219,3 +219,42 @@ fn a_terminal_that_is_killed_takes_its_agent_with_it_and_a_viewers_end_does_not(
     assert_eq!(missing.status.code(), Some(5));
     assert!(String::from_utf8_lossy(&missing.stderr).contains("no-such-agent"));
 }
+
+#[test]
+fn a_chat_that_is_killed_after_detach_is_taken_up_again_by_the_next_one_there() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_relay_program, relay) = relay(home.path(), "127.0.0.1:0");
+    let mut chat = Chat::start(home.path(), &relay.url);
+    let host = host_of(chat.program.pid());
+    let session = chat.session();
+    chat.say("echo one");
+    chat.until("? Bash echo one");
+    chat.say("y");
+    chat.until("— done in");
+    chat.say("/detach");
+    chat.until("1 turns here, 1 at the relay: the same");
+    chat.rest();
+    let pid = rustix::process::Pid::from_raw(i32::try_from(host).expect("a number"));
+    rustix::process::kill_process(pid.expect("a process"), Signal::KILL).expect("killed");
+    until_gone(host);
+
+    let mut again = Chat::start(home.path(), &relay.url);
+    let shown = again.until("· taken up again");
+    assert!(shown.contains("1 turns there, 1 at the relay: the same"), "{shown}");
+    assert!(shown.contains("the agent begins anew"), "{shown}");
+    again.say("echo two");
+    again.until("? Bash echo two");
+    again.say("y");
+    again.until("— done in");
+    until("both turns", || (turns(&relay, &session) == 2).then_some(()));
+    again.say("/exit");
+    again.rest();
+    assert_eq!((again.program.wait(), turns(&relay, &session)), (Some(0), 2));
+    relay.ended(&session);
+
+    // Who ends in order leaves nothing to take up.
+    let mut fresh = Chat::start(home.path(), &relay.url);
+    assert_ne!(fresh.session(), session);
+    fresh.say("/exit");
+    assert!(!fresh.rest().contains("taken up"));
+}

@@ -39,8 +39,7 @@ use crate::contract::event::{Body, Event, ExitStatus, IncomingRequest};
 use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::direct::frame::PROTOCOL;
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
-use crate::hosting::process::ProcessEvent;
-use crate::hosting::served::{Agent, Audience, ClientKey, Out};
+use crate::hosting::served::{Agent, Audience, ClientKey, Out, Turn};
 use crate::peer::envelope::Envelope;
 use crate::relay::http::error::ApiError;
 use crate::relay::http::site::Site;
@@ -198,7 +197,6 @@ enum Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Agent,
-    Strays,
     Client(OpId),
     /// `Accept` has failed: when to try again.
     Refill,
@@ -404,29 +402,16 @@ impl Serving {
         }
     }
 
-    fn on_agent(&mut self, cx: &mut Cx, event: Event) {
-        let mut events = Vec::new();
-        self.agent.process.handle(&mut cx.fx, event, |event| events.push(event));
-        self.on_process(cx, events);
-    }
-
-    fn on_process(&mut self, cx: &mut Cx, events: Vec<ProcessEvent>) {
-        for event in events {
-            match event {
-                ProcessEvent::Started { pid } => {
+    fn on_agent(&mut self, cx: &mut Cx, turns: Vec<Turn>) {
+        for turn in turns {
+            match turn {
+                Turn::Started { pid } => {
                     self.log.push(LogMessage::AgentStarted { pid }.to_line(), Audience::All);
                     cx.fx.notify(ServeNotice::AgentStarted { pid });
                 }
-                ProcessEvent::Line(line) => {
-                    let out = self.agent.printed(&mut cx.fx, line);
-                    self.publish(out);
-                }
-                ProcessEvent::Stderr(_) => {}
-                ProcessEvent::Written { writes } => self.agent.written(writes),
-                ProcessEvent::Survived(processes) => {
-                    cx.fx.notify(ServeNotice::Survived { processes });
-                }
-                ProcessEvent::Over(result) => self.agent_over(cx, result),
+                Turn::Said(out) => self.publish(out),
+                Turn::Survived(processes) => cx.fx.notify(ServeNotice::Survived { processes }),
+                Turn::Over(result) => self.agent_over(cx, result),
             }
         }
     }
@@ -559,7 +544,10 @@ impl Role for Serving {
                 cx.fx.finish(op);
             }
             (Some(Purpose::Client), event) => self.on_client(cx, event),
-            (Some(Purpose::Agent), event) => self.on_agent(cx, event),
+            (Some(Purpose::Agent), event) => {
+                let turns = self.agent.handle(&mut cx.fx, event);
+                self.on_agent(cx, turns);
+            }
             _ => {}
         }
     }
@@ -567,13 +555,8 @@ impl Role for Serving {
     fn on_timer(&mut self, cx: &mut Cx, timer: Timer) {
         match timer {
             Timer::Agent => {
-                let mut events = Vec::new();
-                self.agent.process.on_time(&mut cx.fx, |event| events.push(event));
-                self.on_process(cx, events);
-            }
-            Timer::Strays => {
-                let out = self.agent.strays(cx.fx.now().mono);
-                self.publish(out);
+                let turns = self.agent.on_time(&mut cx.fx);
+                self.on_agent(cx, turns);
             }
             Timer::Client(op) => {
                 if let Some(client) = self.clients.get_mut(&op)
@@ -636,14 +619,9 @@ impl Role for Serving {
                 None => cx.timers.clear(&Timer::Client(client.op)),
             }
         }
-        for (timer, at) in [
-            (Timer::Agent, self.agent.process.deadline()),
-            (Timer::Strays, self.agent.strays_deadline()),
-        ] {
-            match at {
-                Some(at) => cx.timers.set(timer, at),
-                None => cx.timers.clear(&timer),
-            }
+        match self.agent.deadline() {
+            Some(at) => cx.timers.set(Timer::Agent, at),
+            None => cx.timers.clear(&Timer::Agent),
         }
     }
 }

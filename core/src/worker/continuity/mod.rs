@@ -21,7 +21,6 @@ use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::{String, ToString};
 
-pub(super) use self::state::conversation_of;
 pub use self::state::{Identity, Places};
 use self::state::{KeptSession, State};
 use super::config::WorkerConfig;

@@ -1,6 +1,5 @@
 //! The content of the state file.
 
-use alloc::borrow::Cow;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 
@@ -8,9 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits::MAX_ID_BYTES;
-use crate::base::text::Text;
+use crate::hosting::conversation::is_conversation_id;
 use crate::worker::config::SpawnMode;
-use crate::worker::conversation_id::is_conversation_id;
 
 /// What a worker knows about itself over all its runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,35 +89,9 @@ impl State {
     }
 }
 
-/// What an agent calls its conversation, if that is what this line of it says. The id goes onto a
-/// command line, so it must not look like an option.
-pub(in crate::worker) fn conversation_of(line: &Text) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Init<'a> {
-        #[serde(borrow)]
-        session_id: Cow<'a, str>,
-    }
-    let Init { session_id } = serde_json::from_str(line.as_str()).ok()?;
-    is_conversation_id(&session_id).then(|| session_id.into_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_conversation_id_can_go_onto_a_command_line() {
-        let of = |id: &str| {
-            let line =
-                alloc::format!(r#"{{"type":"system","subtype":"init","session_id":"{id}"}}"#);
-            conversation_of(&Text::from(line))
-        };
-        assert_eq!(of("0f8c-4e").as_deref(), Some("0f8c-4e"));
-        for bad in ["", "-x", "--model", "a b", "../x", ".x", "a;b", "\\u0000", &"x".repeat(1000)] {
-            assert_eq!(of(bad), None, "{bad}");
-        }
-        assert_eq!(conversation_of(&Text::from("{}")), None);
-    }
 
     #[test]
     fn a_damaged_file_is_an_error_and_an_edited_one_names_no_options() {

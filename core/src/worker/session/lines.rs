@@ -8,12 +8,12 @@ use bytes::Bytes;
 use super::Session;
 use super::conversation::{AgentInput, AgentLine};
 use crate::base::text::Text;
+use crate::hosting::conversation::conversation_of;
 use crate::hosting::output::{self, Part};
 use crate::wire::control;
 use crate::wire::log_message::{LogMessage, Unsettled};
 use crate::wire::message::Head;
 use crate::wire::ndjson::Line;
-use crate::worker::continuity::conversation_of;
 use crate::worker::cx::{Cx, Purpose};
 use crate::worker::notice::WorkerNotice;
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
-use footbridge_cli::agent_line::{agent_program, require_program};
+use footbridge_cli::agent_line::{agent_program, agent_resume, require_program};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::value::{Level, SpawnMode};
@@ -21,13 +21,17 @@ use footbridge_core::chat::{Chat, ChatCommand, ChatConfig, ChatNotice, Voice};
 use footbridge_core::contract::action::ProcessSpec;
 use footbridge_core::engine::backoff::{BackoffConfig, Track};
 use footbridge_core::peer::registry::Entry;
+use footbridge_core::remote::{LobbyAnswer, LobbyCall, RemoteEvent};
+use footbridge_core::wire::message::Head;
+use footbridge_core::wire::viewer::Origin;
 use footbridge_core::worker::AgentProgram;
 use footbridge_smol::{block_on, drive};
 use smol::future::{FutureExt as _, zip};
 
+use super::kept::{Kept, Note};
 use super::talk::{self, Asked, Line, Told};
 use crate::program::args::chat::Chat as Args;
-use crate::program::attach::{Place, place};
+use crate::program::attach::{self, Place, place};
 use crate::program::peers::{self, Presence};
 use crate::program::signals::{Ends, Urgency};
 use crate::program::work;
@@ -36,6 +40,8 @@ use crate::program::work;
 const UNREAD: usize = 4096;
 /// How long the last turns may take to the relay when the terminal wants to go.
 const DETACH_WAIT: Duration = Duration::from_secs(10);
+/// Events that are read at once to be counted.
+const PAGE: u64 = 1000;
 
 pub(super) fn run(ask: Args) -> Result<(), Error> {
     let Args { relay, assumed, reach, agent, directory, name, title, grace, transport, .. } = ask;
@@ -58,7 +64,12 @@ pub(super) fn run(ask: Args) -> Result<(), Error> {
     bridge.transport = transport.into();
     bridge.backoff = patience();
     bridge.init = Some(Init { cwd: directory.clone(), ..Init::default() });
-    let agent = command(agent, directory.clone(), own.as_str());
+    let kept = Kept::open(&place, &directory, &agent);
+    bridge.state_directory = kept.as_ref().map(|kept| kept.state().to_owned());
+    let resumed = kept.as_ref().and_then(|kept| Some((kept, agent_resume(&agent, None).ok()?)));
+    let resumed = resumed.and_then(|(kept, resume)| kept.resumed(resume));
+    let resumes = resumed.is_some();
+    let agent = command(resumed.unwrap_or(agent), directory.clone(), own.as_str());
     let chat = ChatConfig { agent, grace, seed: seed()? };
     let ends = Ends::listen()?;
     let host = Host {
@@ -71,14 +82,40 @@ pub(super) fn run(ask: Args) -> Result<(), Error> {
         stage: Cell::new(Stage::Attached),
         agent_over: Cell::new(false),
         presence: Presence::new(),
+        kept,
+        resumes,
+        bound: async_channel::bounded(1),
+        detaching: async_channel::bounded(1),
         own,
         directory,
         log,
     };
     let outcome = host.run(&place, chat, bridge, ends);
+    if let Some(kept) = &host.kept {
+        kept.remove();
+    }
     // What the terminal has not been told yet.
     host.terminal.close();
     outcome
+}
+
+/// How many turns of a session the relay has.
+async fn turns_at(place: &Place, session: &SessionId) -> Result<u64, Error> {
+    let (mut after, mut turns) = (0, 0);
+    loop {
+        let session = session.clone();
+        let page = LobbyCall::Events { session, after, limit: PAGE };
+        let LobbyAnswer::Events { events, .. } = attach::asked(place, page, |_| {}).await? else {
+            return Ok(turns);
+        };
+        let Some(last) = events.last().map(|event| event.seq) else { return Ok(turns) };
+        let is_result = |event: &&RemoteEvent| {
+            event.from == Origin::Agent
+                && Head::parse(&event.message).is_ok_and(|head| head.kind == "result")
+        };
+        turns += events.iter().filter(is_result).count() as u64;
+        after = last;
+    }
 }
 
 /// The conversation does not depend on the relay, so there is no end to trying.
@@ -171,6 +208,13 @@ struct Host {
     stage: Cell<Stage>,
     agent_over: Cell<bool>,
     presence: Presence,
+    kept: Option<Kept>,
+    /// Whether the agent takes up a conversation.
+    resumes: bool,
+    /// The session is known.
+    bound: (Sender<SessionId>, Receiver<SessionId>),
+    /// The terminal wants to go.
+    detaching: (Sender<()>, Receiver<()>),
     /// What the agent is called on this machine.
     own: SessionId,
     directory: String,
@@ -211,7 +255,8 @@ impl Host {
             talked.and(shared).map_err(Error::from)
         };
         let lines = reader();
-        block_on(both.or(self.listen(&lines)).or(self.hurry()).or(ended))
+        let beside = self.listen(&lines).or(self.hurry()).or(self.compare(place));
+        block_on(both.or(beside).or(ended))
     }
 
     /// What the terminal says.
@@ -234,10 +279,7 @@ impl Host {
 
     /// The terminal does not wait for the relay for ever.
     async fn hurry<T>(&self) -> T {
-        loop {
-            while self.stage.get() != Stage::Detaching {
-                async_io::Timer::after(Duration::from_millis(200)).await;
-            }
+        while self.detaching.1.recv().await.is_ok() {
             async_io::Timer::after(DETACH_WAIT).await;
             if self.stage.get() == Stage::Detaching {
                 self.stage.set(Stage::Attached);
@@ -245,6 +287,32 @@ impl Host {
                 self.tell(&Line::Own(Told::NotDetached { reason }));
             }
         }
+        std::future::pending().await
+    }
+
+    /// What was there before, if a chat was killed here, and what the relay has of it.
+    async fn compare<T>(&self, place: &Place) -> T {
+        let before = self.kept.as_ref().and_then(Kept::before);
+        if let Some(before) = before
+            && let Some(known) = &before.session
+            && let Ok(session) = self.bound.1.recv().await
+        {
+            let told = if *known == session.as_str() {
+                let (turns, resumes) = (before.turns, self.resumes);
+                let stored = turns_at(place, &session).await;
+                stored.map(|stored| Told::TakenUp { turns, stored, resumes })
+            } else {
+                Ok(Told::NotTakenUp { session: known.clone() })
+            };
+            match told {
+                Ok(told) => self.tell(&Line::Own(told)),
+                Err(error) => {
+                    let words = format_args!("could not count the turns at the relay: {error}");
+                    self.log.write(Level::Warn, "not_compared", &[], words);
+                }
+            }
+        }
+        std::future::pending().await
     }
 
     fn end(&self) {
@@ -256,6 +324,8 @@ impl Host {
             let snapshot = self.snapshot.borrow().clone();
             if snapshot.state == BridgeState::Connected {
                 self.stage.set(Stage::Detaching);
+                // One that is not read yet says the same.
+                let _ = self.detaching.0.try_send(());
                 return self.detach_if_stored();
             }
             let why = snapshot.error().unwrap_or("it has not connected yet");
@@ -300,7 +370,13 @@ impl Host {
             }
             ChatNotice::Viewers(line) => self.bridge.put(BridgeCommand::Publish(line)),
             ChatNotice::ViewersTaken { lines } => self.bridge.put(BridgeCommand::Taken { lines }),
-            ChatNotice::Turns(turns) => self.turns.set(turns),
+            ChatNotice::Turns(turns) => {
+                self.turns.set(turns);
+                self.keep(|note| note.turns = turns + self.turns_before());
+            }
+            ChatNotice::Conversation(conversation) => {
+                self.keep(|note| note.conversation = Some(conversation));
+            }
             ChatNotice::Over(status) => {
                 self.agent_over.set(true);
                 self.bridge.put(BridgeCommand::Over(status));
@@ -347,11 +423,30 @@ impl Host {
                     format_args!("a line was not shared: too much is waiting for the relay");
                 self.log.write(Level::Error, "not_shared", &[], words);
             }
+            BridgeNotice::Bound(handle) => {
+                let session = handle.session().clone();
+                let turns = self.turns.get() + self.turns_before();
+                self.keep(|note| {
+                    (note.session, note.turns) = (Some(session.to_string()), turns);
+                });
+                // Only the first one is compared.
+                let _ = self.bound.0.try_send(session);
+            }
             BridgeNotice::MirrorInitialized
-            | BridgeNotice::Bound(_)
             | BridgeNotice::Signed(_)
             | BridgeNotice::NotSigned { .. } => {}
         }
+    }
+
+    fn keep(&self, change: impl FnOnce(&mut Note)) {
+        if let Some(kept) = &self.kept {
+            kept.change(change);
+        }
+    }
+
+    /// The turns of the chat before, which was killed.
+    fn turns_before(&self) -> u64 {
+        self.kept.as_ref().and_then(Kept::before).map_or(0, |before| before.turns)
     }
 
     fn shown(&self) -> talk::Bridge {
@@ -368,18 +463,19 @@ impl Host {
     fn note(&self) {
         let snapshot = self.snapshot.borrow();
         self.presence.change(|entries| {
-            let is_waiting = snapshot.open_questions > 0;
-            *entries = vec![Entry {
+            let mut entry = Entry {
                 session_id: self.own.clone(),
                 bridge_session_id: snapshot.session.clone(),
                 socket: None,
                 can_send: snapshot.can_send.is_allowed(),
                 name: peers::name_of(&self.directory),
-                status: if is_waiting { "waiting" } else { "running" }.to_owned(),
-                waiting_for: is_waiting.then(|| "permission".to_owned()),
+                status: String::new(),
+                waiting_for: None,
                 worker_draining: false,
                 directory: self.directory.clone(),
-            }];
+            };
+            entry.waits(snapshot.open_questions);
+            *entries = vec![entry];
         });
     }
 

@@ -9,6 +9,7 @@
 
 mod host;
 mod hosted;
+mod kept;
 mod lines;
 mod screen;
 mod talk;

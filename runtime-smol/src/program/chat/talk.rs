@@ -9,6 +9,11 @@ pub(super) enum Told {
     Started,
     /// So much is known about the bridge.
     Bridge(Bridge),
+    /// It goes on where a chat was killed: so many turns had ended here, and so many are at the relay.
+    /// Whether the agent knows what was said.
+    TakenUp { turns: u64, stored: u64, resumes: bool },
+    /// The chat before was killed, and its session is over.
+    NotTakenUp { session: String },
     /// The session is called otherwise now, and so many of its oldest lines are not in it.
     SessionChanged { now: String, lines_missing: u64 },
     /// It is over at the relay.

@@ -29,6 +29,21 @@ pub(super) fn bridge(before: &Bridge, now: &Bridge) -> Option<String> {
 /// What else is told in words.
 pub(super) fn told(told: &Told) -> Option<String> {
     match told {
+        Told::TakenUp { turns, stored, resumes } => {
+            let turns = if turns == stored {
+                format!("{turns} turns there, {stored} at the relay: the same")
+            } else {
+                format!("{turns} turns there, {stored} at the relay, which has what left in time")
+            };
+            let agent = match resumes {
+                true => "the agent takes up its conversation",
+                false => "the agent begins anew, and does not know what was said",
+            };
+            Some(format!("taken up again from a chat that was killed: {turns}; {agent}"))
+        }
+        Told::NotTakenUp { session } => Some(format!(
+            "the chat before was killed, and its session is over: footbridge attach {session} shows it"
+        )),
         Told::SessionChanged { now, lines_missing } => {
             let missing = match lines_missing {
                 0 => String::new(),
