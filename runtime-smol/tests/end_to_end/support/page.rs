@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::browser::{Browser, Wire};
 use super::poll;
+use super::turn::Turn;
 
 /// A tab of the shared browser.
 pub(crate) struct Page {
@@ -15,6 +16,7 @@ pub(crate) struct Page {
     wire: Wire,
     /// Exceptions and errors that the page has reported.
     complaints: Vec<String>,
+    _turn: Turn,
 }
 
 /// A viewer's screen.
@@ -62,8 +64,9 @@ impl Page {
     }
 
     fn in_context(browser: Arc<Browser>, context: String, url: &str) -> Self {
+        let turn = Turn::take();
         let wire = browser.new_tab(&context);
-        let mut page = Self { browser, context, wire, complaints: Vec::new() };
+        let mut page = Self { browser, context, wire, complaints: Vec::new(), _turn: turn };
         for domain in ["Page", "Runtime", "Log", "Network"] {
             page.call(&format!("{domain}.enable"), &json!({}));
         }
