@@ -627,6 +627,9 @@ fn ours(environment: &Environment) -> Result<Vec<(String, String)>, Error> {
 
 fn tls(settings: &Settings) -> Result<Option<Tls>, Error> {
     match (&settings.tls_cert.value, &settings.tls_key.value) {
+        (Some(_), _) | (_, Some(_)) if settings.own_certificate.value => Err(Error::usage(
+            "--own-certificate makes a certificate, and --tls-cert and --tls-key name another one: give one of the two",
+        )),
         (Some(chain), Some(key)) => Ok(Some(Tls::Files { chain: chain.clone(), key: key.clone() })),
         (None, None) => Ok(settings.own_certificate.value.then_some(Tls::Own)),
         _ => Err(Error::usage("--tls-cert and --tls-key go together; give both")),

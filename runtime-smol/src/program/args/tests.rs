@@ -152,6 +152,8 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
         ("work", "needs --relay URL"),
         ("work --relay example.org", "http://"),
         ("relay --tls-cert c", "go together"),
+        ("relay --own-certificate --tls-cert c --tls-key k", "one of the two"),
+        ("up --own-certificate --tls-key k", "one of the two"),
         ("relay --listen 0.0.0.0:1", "in the clear"),
         ("up --listen [::]:1", "in the clear"),
         ("up --listen example.org:1", "127.0.0.1:8787"),
