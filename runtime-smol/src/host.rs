@@ -9,7 +9,8 @@ use footbridge_core::engine::proxies::{Proxies, ProxySource};
 use footbridge_core::store::{Changes, Store};
 use footbridge_supervision::Supervision;
 
-use crate::tls::{self, Certificate};
+use crate::certificate::{Certificate, CertificateReport};
+use crate::tls;
 
 /// The options of whoever runs the program.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub struct HostOptions {
     pub extra_ca: Option<PathBuf>,
     /// The certificate that listeners present; without one, they speak plain HTTP.
     pub certificate: Option<Certificate>,
+    /// Who is told what becomes of it.
+    pub on_certificate: Option<CertificateReport>,
     /// Whether requests and streams go through an HTTP proxy.
     pub proxy: ProxySource,
     /// How thoroughly processes are supervised.
@@ -44,7 +47,10 @@ impl Host {
     pub fn new(options: HostOptions) -> Result<Self, IoError> {
         Ok(Self {
             client_tls: tls::Client::new(options.extra_ca.as_deref())?,
-            server_tls: options.certificate.as_ref().map(tls::Server::new).transpose()?,
+            server_tls: options
+                .certificate
+                .map(|files| tls::Server::new(files, options.on_certificate))
+                .transpose()?,
             proxies: Proxies::from_source(&options.proxy, |name| std::env::var(name).ok()),
             supervision: options.supervision,
             store: options.store,

@@ -202,6 +202,7 @@
 //! # Ok(()) }
 //! ```
 
+mod certificate;
 mod connect;
 mod driver;
 mod failure;
@@ -215,6 +216,8 @@ mod lock;
 mod mailbox;
 mod operations;
 mod process;
+#[cfg(feature = "tls")]
+mod served;
 mod server;
 mod shared;
 mod socket;
@@ -223,8 +226,8 @@ mod store;
 mod stream;
 mod tls;
 
+pub use certificate::{Certificate, CertificateNotice, CertificateReport};
 pub use driver::{block_on, drive};
 pub use footbridge_core::engine::proxies::ProxySource;
 pub use footbridge_supervision::Supervision;
 pub use host::{Host, HostOptions};
-pub use tls::Certificate;

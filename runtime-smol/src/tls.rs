@@ -2,23 +2,14 @@
 //! for it fails and says so.
 
 use std::net::IpAddr;
-use std::path::PathBuf;
 
 use footbridge_core::contract::event::IoError;
 
+use crate::certificate::Certificate;
 #[cfg(feature = "tls")]
 pub(crate) use with::{Client, Server};
 #[cfg(not(feature = "tls"))]
 pub(crate) use without::{Client, Server};
-
-/// A server's certificate.
-#[derive(Clone, Debug)]
-pub struct Certificate {
-    /// PEM file of the chain, the server's own certificate first.
-    pub chain: PathBuf,
-    /// PEM file of its private key.
-    pub key: PathBuf,
-}
 
 impl Certificate {
     /// The names that it is for, in lower case or with `*` for one label.
@@ -40,16 +31,16 @@ mod with {
 
     use footbridge_core::contract::event::{IoError, IoErrorKind};
     use footbridge_trust::{GivenError, client_config};
-    use futures_rustls::pki_types::pem::{self, PemObject};
-    use futures_rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+    use futures_rustls::pki_types::ServerName;
     use futures_rustls::rustls::ServerConfig;
     use futures_rustls::rustls::crypto::ring;
     use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
     use smol::net::TcpStream;
 
-    use super::Certificate;
+    use crate::certificate::{Certificate, CertificateReport};
     use crate::failure::{about, failure};
     use crate::io::Connection;
+    use crate::served::{Served, unusable, with_own};
 
     /// Whom a client trusts.
     pub(crate) struct Client(TlsConnector);
@@ -79,16 +70,16 @@ mod with {
     pub(crate) struct Server(TlsAcceptor);
 
     impl Server {
-        pub(crate) fn new(files: &Certificate) -> Result<Self, IoError> {
-            let chain = certificates(&files.chain)?;
-            let key = PrivateKeyDer::from_pem_file(&files.key);
-            let key = key.map_err(|error| unreadable(&files.key, &error))?;
+        pub(crate) fn new(
+            files: Certificate,
+            report: Option<CertificateReport>,
+        ) -> Result<Self, IoError> {
+            let served = Arc::new(Served::new(files, report)?);
             let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
                 .with_safe_default_protocol_versions()
                 .map_err(|error| failure(IoErrorKind::Tls, error))?
                 .with_no_client_auth()
-                .with_single_cert(chain, key)
-                .map_err(|error| unusable(&files.chain, error))?;
+                .with_cert_resolver(served);
             Ok(Self(TlsAcceptor::from(Arc::new(config))))
         }
 
@@ -107,28 +98,6 @@ mod with {
         }
     }
 
-    /// Looks at the first certificate of a chain, which is the server's own.
-    fn with_own<T>(
-        chain: &Path,
-        look: impl FnOnce(&webpki::EndEntityCert<'_>) -> T,
-    ) -> Result<T, IoError> {
-        let certificates = certificates(chain)?;
-        let own = certificates.first().ok_or_else(|| unusable(chain, NO_CERTIFICATE))?;
-        let own = webpki::EndEntityCert::try_from(own).map_err(|error| unusable(chain, error))?;
-        Ok(look(&own))
-    }
-
-    const NO_CERTIFICATE: &str = "it contains no certificate";
-
-    fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, IoError> {
-        let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect);
-        let found: Vec<_> = found.map_err(|error| unreadable(path, &error))?;
-        if found.is_empty() {
-            return Err(unusable(path, NO_CERTIFICATE));
-        }
-        Ok(found)
-    }
-
     /// What is wrong with the certificates that a client was given.
     fn given(path: Option<&Path>, error: &GivenError) -> IoError {
         let path = path.unwrap_or(Path::new("the certificates"));
@@ -136,17 +105,6 @@ mod with {
             GivenError::Unreadable(error) => about(path.display(), error),
             GivenError::Unusable(why) => unusable(path, why),
         }
-    }
-
-    fn unreadable(path: &Path, error: &pem::Error) -> IoError {
-        match error {
-            pem::Error::Io(error) => about(path.display(), error),
-            other => unusable(path, other),
-        }
-    }
-
-    fn unusable(path: &Path, why: impl std::fmt::Display) -> IoError {
-        failure(IoErrorKind::Tls, format_args!("{}: {why}", path.display()))
     }
 }
 
@@ -158,7 +116,7 @@ mod without {
     use footbridge_core::contract::event::{IoError, IoErrorKind};
     use smol::net::TcpStream;
 
-    use super::Certificate;
+    use crate::certificate::{Certificate, CertificateReport};
     use crate::failure::failure;
     use crate::io::Connection;
 
@@ -182,7 +140,7 @@ mod without {
     pub(crate) enum Server {}
 
     impl Server {
-        pub(crate) fn new(_: &Certificate) -> Result<Self, IoError> {
+        pub(crate) fn new(_: Certificate, _: Option<CertificateReport>) -> Result<Self, IoError> {
             Err(missing())
         }
 

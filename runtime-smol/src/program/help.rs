@@ -635,7 +635,9 @@ const SERVE_TLS: &str =
                              for this machine's names and addresses. Phones
                              and workers have to trust its authority once: the
                              page /trust says how
-      --tls-cert FILE        Certificate chain (PEM); needs --tls-key
+      --tls-cert FILE        Certificate chain (PEM); needs --tls-key. When the
+                             files are replaced, the new ones are served from
+                             the next connection on
       --tls-key FILE         Its private key (PEM)
 ";
 

@@ -12,7 +12,7 @@ use footbridge_core::base::limits::{MAX_ENDED_SESSIONS_ON_DISK, MEMORY_STORE_BYT
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::Reach;
 use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, RelayNotice};
-use footbridge_smol::{Host, HostOptions, block_on, drive};
+use footbridge_smol::{CertificateReport, Host, HostOptions, block_on, drive};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use smol::future::FutureExt;
 
@@ -22,7 +22,7 @@ use super::data::{self, Kept};
 use super::invitation::Invitation;
 use super::presented::{Presented, own_url, reached_from_elsewhere};
 use super::ready::page_url;
-use super::relay_log::{event_log, log_notice, log_token_file};
+use super::relay_log::{event_log, log_certificate, log_notice, log_token_file};
 use super::relay_status::RelayStatus;
 use super::signals::{Ends, Urgency};
 use super::whereabouts::{Noted, Whereabouts};
@@ -175,8 +175,14 @@ pub(super) fn build(
     }
     allow_connections();
     let relay = Relay::new(config, &keys).map_err(|error| Error::usage(error.to_string()))?;
-    let host =
-        Host::new(HostOptions { certificate, store: Some(store), ..HostOptions::default() })?;
+    let log = event_log(serve);
+    let on_certificate: CertificateReport = Box::new(move |notice| log_certificate(log, notice));
+    let host = Host::new(HostOptions {
+        certificate,
+        on_certificate: Some(on_certificate),
+        store: Some(store),
+        ..HostOptions::default()
+    })?;
     Ok((relay, host))
 }
 

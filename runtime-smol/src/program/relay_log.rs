@@ -6,6 +6,7 @@ use footbridge_cli::event_log::EventLog;
 use footbridge_cli::value::Level;
 use footbridge_core::relay::RelayNotice;
 use footbridge_core::wire::session::SessionState;
+use footbridge_smol::CertificateNotice;
 
 use super::args::Serve;
 
@@ -18,6 +19,37 @@ pub(super) fn log_token_file(log: EventLog, file: Option<&Path>) {
     if let Some(file) = file {
         let words = format_args!("the access token is in {}", file.display());
         log.write(Level::Info, "token_file", &[], words);
+    }
+}
+
+/// Logs what becomes of a relay's certificate.
+pub(super) fn log_certificate(log: EventLog, notice: &CertificateNotice) {
+    use CertificateNotice as Notice;
+    match notice {
+        Notice::TakenUp => {
+            let words = format_args!("the certificate was replaced, and the new one is served");
+            log.write(Level::Info, "certificate_taken_up", &[], words);
+        }
+        Notice::NotTakenUp { detail } => {
+            let words = format_args!(
+                "the certificate was replaced, but the old one is served on until the files change: {detail}"
+            );
+            log.write(Level::Warn, "certificate_not_taken_up", &[], words);
+        }
+        Notice::EndsWithin { left } => {
+            let days = left.as_secs().div_ceil(24 * 60 * 60);
+            let words = format_args!(
+                "the certificate ends within {days} days, and clients refuse it then: renew it, and replace its files"
+            );
+            log.write(Level::Warn, "certificate_ends", &[], words);
+        }
+        Notice::Ended => {
+            let words = format_args!(
+                "the certificate has ended, and clients refuse it: renew it, and replace its files"
+            );
+            log.write(Level::Warn, "certificate_ended", &[], words);
+        }
+        other => log.write(Level::Debug, "certificate", &[], format_args!("{other:?}")),
     }
 }
 

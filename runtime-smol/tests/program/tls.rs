@@ -12,7 +12,7 @@ use futures_rustls::rustls::{ClientConfig, ClientConnection, RootCertStore, Stre
 use rustix::process::Signal;
 
 use crate::client::{Ready, Stream, ready};
-use crate::running::{Running, footbridge, output};
+use crate::running::{Running, footbridge, output, until};
 
 /// TLS with a server on this computer that presents this certificate for `localhost`.
 pub(crate) fn over(stream: TcpStream, certificate: &Path) -> Box<dyn Stream> {
@@ -37,6 +37,67 @@ fn make_certificate(directory: &Path, names: &[&str]) {
     let key = directory.join("key.pem");
     std::fs::write(&key, made.signing_key.serialize_pem()).expect("written");
     std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).expect("set");
+}
+
+/// Writes one for `localhost` that ends on the first day of a year.
+fn make_certificate_until(directory: &Path, year: i32) {
+    let mut params = rcgen::CertificateParams::new(["localhost".to_owned()]).expect("a name");
+    params.not_after = rcgen::date_time_ymd(year, 1, 1);
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let made = params.self_signed(&key).expect("a certificate");
+    std::fs::write(directory.join("cert.pem"), made.pem()).expect("written");
+    std::fs::write(directory.join("key.pem"), key.serialize_pem()).expect("written");
+}
+
+/// The status of an answer to `GET /health` on a connection that stays open; `None` if it failed.
+fn health(connection: &mut dyn Stream) -> Option<String> {
+    connection.write_all(b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n").ok()?;
+    let mut heard = Vec::new();
+    let mut buffer = [0; 1024];
+    while !heard.windows(4).any(|end| end == b"\r\n\r\n") {
+        let read = connection.read(&mut buffer).ok().filter(|read| *read > 0)?;
+        heard.extend_from_slice(buffer.get(..read)?);
+    }
+    Some(String::from_utf8_lossy(&heard).split(' ').nth(1)?.to_owned())
+}
+
+#[test]
+fn a_certificate_that_is_replaced_is_taken_up_and_connections_go_on() {
+    let home = tempfile::tempdir().expect("a directory");
+    make_certificate(home.path(), &["localhost"]);
+    let log = home.path().join("log");
+    let args = ["relay", "--listen", ":0", "--json", "--tls-cert", "cert.pem"];
+    let mut start = footbridge(home.path());
+    start.args(args).args(["--tls-key", "key.pem"]);
+    start.stderr(std::fs::File::create(&log).expect("a file"));
+    let mut program = Running::start(&mut start);
+    let relay = ready(&mut program);
+    let port = relay.url.rsplit_once(':').expect("a port").1.to_owned();
+    let connect = |certificate: &Path| {
+        let stream = TcpStream::connect(format!("127.0.0.1:{port}")).expect("a connection");
+        over(stream, certificate)
+    };
+    let said = || std::fs::read_to_string(&log).expect("text");
+    let old = home.path().join("old.pem");
+    std::fs::copy(home.path().join("cert.pem"), &old).expect("copied");
+    let mut there = connect(&old);
+    assert_eq!(health(&mut *there).as_deref(), Some("200"));
+    assert!(!said().contains("certificate"), "{}", said());
+    // One that is of no use changes nothing, and is said once.
+    std::fs::write(home.path().join("key.pem"), "not a key").expect("written");
+    until("a warning", || {
+        assert_eq!(health(&mut *connect(&old)).as_deref(), Some("200"));
+        said().contains("served on").then_some(())
+    });
+    // It has ended, too.
+    make_certificate_until(home.path(), 2020);
+    until("another certificate", || health(&mut *connect(&old)).is_none().then_some(()));
+    until("a warning", || said().contains("has ended").then_some(()));
+    make_certificate(home.path(), &["localhost"]);
+    let new = home.path().join("cert.pem");
+    until("the new one", || health(&mut *connect(&new)));
+    assert_eq!(health(&mut *there).as_deref(), Some("200"), "it was not cut");
+    assert_eq!(said().matches("served on").count(), 1, "{}", said());
 }
 
 /// A relay whose certificate is for `localhost`.
