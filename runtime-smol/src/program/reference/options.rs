@@ -46,13 +46,15 @@ pub(super) enum Kind {
 }
 
 /// Options that take one of a few words.
-pub(super) const CHOICES: [(&str, &[&str]); 6] = [
+pub(super) const CHOICES: [(&str, &[&str]); 8] = [
     ("transport", &["auto", "v1", "v2"]),
     ("spawn-mode", &["same-dir", "worktree", "single-session"]),
     ("log-level", &["error", "warn", "info", "debug"]),
     ("log-format", &["text", "json"]),
     ("permission-mode", &["default", "acceptEdits", "bypassPermissions"]),
     ("manager", &["systemd", "openrc", "procd"]),
+    ("scope", &["watch", "answer", "drive", "work"]),
+    ("demand-trusted-device", &["answer", "drive", "answer,drive"]),
 ];
 
 impl Opt {

@@ -79,6 +79,7 @@ fn every_word_that_is_offered_for_an_option_is_taken() {
                 "manager" => {
                     vec!["service", "print", "--manager", word, "--run-as", "daemon", "relay"]
                 }
+                "scope" => vec!["login", "--scope", word, "http://127.0.0.1:1"],
                 _ => {
                     let option = Box::leak(format!("--{option}").into_boxed_str());
                     vec![command, option, word]
@@ -123,6 +124,12 @@ fn bash_offers_what_may_come_next() {
         (&["footbridge", "work", "--log-level", "=", "d"], &["debug"]),
         (&["footbridge", "work", "--log-level", "="], &["error", "warn", "info", "debug"]),
         (&["footbridge", "relay", "credential", "--o"], &["--out"]),
+        (&["footbridge", "relay", "us"], &["user"]),
+        (&["footbridge", "relay", "user", "re"], &["remove"]),
+        (&["footbridge", "relay", "user", "--lis"], &[]),
+        (&["footbridge", "direct", "s"], &["serve"]),
+        (&["footbridge", "direct", "co"], &["connect"]),
+        (&["footbridge", "login", "--scope", "w"], &["watch", "work"]),
         (&["footbridge", "service", "pr"], &["print"]),
         (&["footbridge", "service", "print", "work", "--nev"], &["--never-give-up"]),
         (&["footbridge", "completions", ""], &["bash", "zsh", "fish"]),

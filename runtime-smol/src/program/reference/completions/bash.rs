@@ -1,6 +1,6 @@
 //! Completions for bash.
 
-use super::{Command, Kind, after, all_options, others};
+use super::{AFTER, Command, Kind, after, all_options, commands_after, others};
 
 pub(in crate::program::reference) fn script(commands: &[Command], small: &[Command]) -> String {
     let mut script = String::from(
@@ -41,12 +41,16 @@ pub(in crate::program::reference) fn script(commands: &[Command], small: &[Comma
     }
     script += "\tesac\n";
     let names: Vec<_> = commands.iter().map(|command| command.name).collect();
+    let deeper = AFTER.iter().flat_map(|(of, _)| {
+        commands_after(of, commands).into_iter().map(move |word| format!(" | {of}/{word}"))
+    });
     script += &format!(
         "\tfor word in \"${{COMP_WORDS[@]:1:COMP_CWORD-1}}\"; do\n\
          \t\tcase $command/$word in\n\
-         \t\t/{} | service/up | service/relay | service/work | relay/credential) command=$word ;;\n\
+         \t\t/{}{}) command=$word ;;\n\
          \t\tesac\n\tdone\n",
-        names.join(" | /")
+        names.join(" | /"),
+        deeper.collect::<String>()
     );
     script += "\tcase ${COMP_WORDS[0]##*/}/$command in\n";
     for command in small {

@@ -20,8 +20,18 @@ fn others(commands: &[Command]) -> [(&'static str, Vec<&'static str>); 4] {
 }
 
 /// What may stand after a command, besides options.
-const AFTER: [(&str, &[&str]); 2] =
-    [("service", &["print", "install", "up", "relay", "work"]), ("relay", &["credential"])];
+const AFTER: [(&str, &[&str]); 4] = [
+    ("service", &["print", "install", "up", "relay", "work"]),
+    ("relay", &["credential", "user"]),
+    ("user", &["add", "remove", "list"]),
+    ("direct", &["serve", "connect"]),
+];
+
+/// Those of them that are commands themselves, whose options follow then.
+fn commands_after<'a>(command: &str, commands: &'a [Command]) -> Vec<&'a str> {
+    let is_after = |name: &&str| after(command).contains(name);
+    commands.iter().map(|command| command.name).filter(is_after).collect()
+}
 
 fn after(command: &str) -> &'static [&'static str] {
     AFTER.iter().find(|(of, _)| *of == command).map_or(&[], |(_, words)| words)

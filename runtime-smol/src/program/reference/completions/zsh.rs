@@ -45,8 +45,8 @@ pub(in crate::program::reference) fn script(commands: &[Command], small: &[Comma
          \t\t\t\t_footbridge_$word\n\t\t\t\treturn\n\t\t\tfi\n\t\tdone\n\
          \t\t_footbridge_after service\n\t\t;;\n\
          \trelay)\n\
-         \t\tif [[ $words[3] == credential ]]; then\n\
-         \t\t\tshift words\n\t\t\t((CURRENT -= 1))\n\t\t\t_footbridge_after credential\n\
+         \t\tif [[ $words[3] == (credential|user) ]]; then\n\
+         \t\t\tshift words\n\t\t\t((CURRENT -= 1))\n\t\t\t_footbridge_after $words[2]\n\
          \t\telse\n\t\t\t_footbridge_after relay\n\t\tfi\n\t\t;;\n\
          \t-*) _footbridge_up ;;\n\
          \t*) ((${commands[(I)$words[2](:*|)]})) && _footbridge_after $words[2] ;;\n\
