@@ -571,8 +571,8 @@ Example:
 
 const BACKUP: &str = "\
 Copies what a relay keeps, as it is at one moment, into a new directory: its
-sessions, its keys and certificates, and everybody's access tokens. The relay may
-be running, and is not held up. To go back to the copy, start a relay with
+sessions, its keys and certificates, and everybody's access tokens. The relay
+may be running, and is not held up. To go back to the copy, start a relay with
 --data DIRECTORY.
 
 Usage: footbridge backup [OPTIONS] DIRECTORY
