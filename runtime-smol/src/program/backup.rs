@@ -9,8 +9,7 @@ use footbridge_cli::exit::Error;
 use footbridge_cli::print;
 
 use super::args::Backup;
-use super::data::{self, PUSH_KEY, SIGNING_KEY, TOKEN};
-use super::own_certificate;
+use super::data::{self, PUSH_KEY, SIGNING_KEY, TLS, TOKEN};
 use super::users::{UNFINISHED, USERS};
 
 pub(super) fn run(args: &Backup) -> Result<(), Error> {
@@ -61,7 +60,7 @@ fn copy(directory: &Path, token: &Path, target: &Path) -> Result<(), Error> {
         copy_secret(token, &target.join(TOKEN))?;
     }
     // Other people's accounts, and what phones have been told to trust.
-    for folder in [USERS, own_certificate::FOLDER] {
+    for folder in [USERS, TLS] {
         copy_folder(&directory.join(folder), &target.join(folder))?;
     }
     sync(target).map_err(|error| Error::disk(target.display(), &error))

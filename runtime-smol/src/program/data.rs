@@ -21,6 +21,8 @@ use super::relay_log::event_log;
 pub(super) const SIGNING_KEY: &str = "signing-key";
 /// The file of the key that push services know the relay by, in the data directory.
 pub(super) const PUSH_KEY: &str = "push-key";
+/// The folder of the relay's own certificate and authority.
+pub(super) const TLS: &str = "tls";
 /// The access token's file, in a directory that was chosen by its owner.
 pub(super) const TOKEN: &str = "token";
 /// The data directory's name in the state directory.

@@ -22,8 +22,8 @@ use rcgen::{
 };
 use serde::{Deserialize, Serialize};
 
-/// Its folder in the data directory.
-pub(super) const FOLDER: &str = "tls";
+use super::data::TLS;
+
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the authority is valid.
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3650);
@@ -75,7 +75,7 @@ pub(super) fn prepare(
     names: &[String],
     addresses: &[IpAddr],
 ) -> Result<OwnCertificate, Error> {
-    let folder = data.join(FOLDER);
+    let folder = data.join(TLS);
     DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(|error| {
         Error::disk(format_args!("cannot make the directory {}", folder.display()), &error)
     })?;
@@ -269,7 +269,7 @@ mod tests {
     fn an_authority_whose_key_others_can_read_or_replace_is_refused() {
         let data = tempfile::tempdir().expect("a directory");
         of(data.path(), &["box"], &["192.168.1.7"]);
-        let folder = data.path().join(FOLDER);
+        let folder = data.path().join(TLS);
         let mode = |path: &Path, mode| {
             std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("changed");
         };
@@ -302,7 +302,7 @@ mod tests {
         let data = tempfile::tempdir().expect("a directory");
         let first = of(data.path(), &["box"], &[]);
         for name in ["authority.json", "authority-key.pem", "authority.pem"] {
-            std::fs::remove_file(data.path().join(FOLDER).join(name)).expect("it was there");
+            std::fs::remove_file(data.path().join(TLS).join(name)).expect("it was there");
             assert!(of(data.path(), &["box"], &[]).is_new, "{name}");
         }
         assert_ne!(of(data.path(), &["box"], &[]).authority_pem, first.authority_pem);
