@@ -74,7 +74,7 @@ export class Card {
     this.#request = record(event.message.request);
     this.#answer = answer;
     this.#onResolved = onResolved;
-    this.#asked = askedOf(this.#request, () => this.#reading?.again());
+    this.#asked = askedOf(this.#request, () => this.#reading?.again(), call?.input);
     this.#words = this.#asked.words ?? WORDS_OF_ANY;
     this.tool = visibleText(clip(text(this.#request.tool_name, 'a tool without a name'), NAME));
     this.body = h('section', { class: 'permission', role: 'group', 'data-testid': 'permission-card', 'data-request-id': this.id });
@@ -87,7 +87,7 @@ export class Card {
   belongTo(call) {
     if (!call || call === this.#call) return;
     this.#call = call;
-    this.#isShown = isSame(call.input, this.#request.input) === true;
+    this.#isShown = isSame(call.input, this.#asked.shown ?? this.#request.input) === true;
     // Nothing is shown twice: while it is open, what it is about is here.
     call.ask(this.element, this.#isShown, this.open);
   }

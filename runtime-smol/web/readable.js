@@ -5,7 +5,7 @@ import { h, disclosure, freshId } from './dom.js';
 import { nodesOf, viewOf } from './calls.js';
 import { Editor } from './editor.js';
 import { LongText } from './long.js';
-import { prettyWithin } from './values.js';
+import { prettyWithin, record } from './values.js';
 import { isDeceptive, visible } from './visible.js';
 
 /** Characters that are searched for what is hidden in them; it is marked in any case. */
@@ -30,10 +30,24 @@ function modes() {
   return h('fieldset', { class: 'question' }, h('legend', {}, 'And then'), choices);
 }
 
-/** @param {unknown} tool @param {unknown} input @param {() => void} onMore @returns {Readable | null} null if the input does not suit the tool */
-export function readableOf(tool, input, onMore) {
-  const view = viewOf(tool, input, onMore);
-  return view && new Readable(tool, input, view, onMore);
+/**
+ * An agent may say its plan with its call alone, and ask with nothing in its hands.
+ * @param {unknown} tool @param {unknown} input @param {unknown} called the input of the call @returns {unknown} what is to be read
+ */
+function shownOf(tool, input, called) {
+  const { plan } = record(called);
+  const isWithCall = tool === 'ExitPlanMode' && input === record(input) && !Object.hasOwn(record(input), 'plan') && typeof plan === 'string' && plan.trim() !== '';
+  return isWithCall ? { ...record(input), plan } : input;
+}
+
+/**
+ * @param {unknown} tool @param {unknown} input @param {() => void} onMore @param {unknown} [called] the input of the call that it is about
+ * @returns {Readable | null} null if the input does not suit the tool
+ */
+export function readableOf(tool, input, onMore, called) {
+  const shown = shownOf(tool, input, called);
+  const view = viewOf(tool, shown, onMore);
+  return view && new Readable(tool, input, view, onMore, shown);
 }
 
 /** @implements {import('./asked.js').Asked} */
@@ -44,8 +58,9 @@ export class Readable {
   /** @type {Editor | null} */ #editor = null;
   /** @type {LongText[]} */ #texts;
 
-  /** @param {unknown} tool @param {unknown} input @param {import('./calls.js').View} view @param {() => void} onMore */
-  constructor(tool, input, view, onMore) {
+  /** @param {unknown} tool @param {unknown} input @param {import('./calls.js').View} view @param {() => void} onMore @param {unknown} shown */
+  constructor(tool, input, view, onMore, shown) {
+    this.shown = shown;
     const { subject, label, isProse, parts } = view;
     this.subject = subject;
     this.#texts = /** @type {LongText[]} */ (parts.filter((part) => part instanceof LongText));
@@ -55,7 +70,7 @@ export class Readable {
       this.name = 'Plan to approve';
       this.words = PLAN_WORDS;
     }
-    this.isDisguised = isDeceptive(prettyWithin(input, SEARCHED) ?? '');
+    this.isDisguised = isDeceptive(prettyWithin(shown, SEARCHED) ?? '');
     this.element = h('div', { class: 'asked', 'data-testid': 'asked' },
       subject && h('p', { class: 'subject' }, h('span', { class: 'label' }, `${label}: `), h('code', { dir: isProse ? 'auto' : 'ltr' }, visible(subject))),
       nodesOf(parts),

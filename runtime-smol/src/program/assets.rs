@@ -7,7 +7,7 @@ macro_rules! assets {
         &[$(Asset {
             path: $path,
             content_type: $content_type,
-            bytes: include_bytes!(concat!("../../web/", $file)),
+            bytes: include_bytes!(concat!(env!("OUT_DIR"), "/web/", $file)),
             gzip: include_bytes!(concat!(env!("OUT_DIR"), "/web/", $file, ".gz")),
         }),*]
     };
@@ -131,6 +131,34 @@ mod tests {
             assert!(!file.gzip.is_empty(), "{} is not compressed", file.path);
             assert_eq!(file.gzip.first_chunk(), Some(&[0x1f, 0x8b]), "{}", file.path);
         }
+    }
+
+    /// Found one after the other, they would take a phone's time as often as they are deep.
+    #[test]
+    fn the_page_names_all_modules_that_it_needs() {
+        let text = |path: &str| {
+            let file = ASSETS.iter().find(|asset| asset.path == path).expect(path);
+            std::str::from_utf8(file.bytes).expect("text")
+        };
+        let page = text("/");
+        let mut needed = vec!["main.js"];
+        let mut at = 0;
+        while let Some(name) = needed.get(at).copied() {
+            for (start, _) in text(&format!("/{name}")).match_indices(" from './") {
+                let rest = &text(&format!("/{name}"))[start + " from './".len()..];
+                let module = rest.split('\'').next().expect("a name");
+                if !needed.contains(&module) {
+                    needed.push(module);
+                }
+            }
+            at += 1;
+        }
+        assert!(needed.len() > 50, "{needed:?}");
+        for module in &needed[1..] {
+            let link = format!("<link rel=\"modulepreload\" href=\"a/VERSION/{module}\">");
+            assert!(page.contains(&link), "{module}");
+        }
+        assert_eq!(page.matches("modulepreload").count(), needed.len() - 1);
     }
 
     #[test]

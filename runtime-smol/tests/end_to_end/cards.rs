@@ -261,6 +261,19 @@ fn a_plan_is_read_as_prose_and_approved_with_the_mode_to_continue_in() {
     case.page.assert_no_complaints();
 }
 
+/// As the real agent does, where the model hands its plan over as an argument.
+#[test]
+fn a_plan_that_only_the_call_has_is_read_in_the_question_about_it() {
+    let input = json!({"plan": "# Rename it\n\n1. Read `main.py`"});
+    let mut case = calling("ExitPlanMode", &input, &json!({"input": {}}));
+    case.page.see_text(&format!("{CARD} .prose"), "Read main.py");
+    case.page.click(&hook("allow"));
+    let answer = &case.heard(1)[0]["response"]["response"];
+    assert_eq!(answer["updatedInput"], json!({}), "what was asked about is allowed, nothing else");
+    case.page.see_text(RESOLVED, "Approved");
+    case.page.assert_no_complaints();
+}
+
 #[test]
 fn a_plan_is_rejected_with_what_to_change() {
     let mut case = calling("ExitPlanMode", &json!({}), &json!({}));
