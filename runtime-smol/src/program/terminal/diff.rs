@@ -1,7 +1,8 @@
 //! What a change changes, line by line.
 
 use serde_json::Value;
-use similar::{ChangeTag, TextDiff};
+use similar::DiffTag;
+use similar::algorithms::{Capture, Compact, Replace, myers};
 
 use super::limits::DIFF_LINES;
 use super::line::{Flow, Span};
@@ -19,19 +20,28 @@ pub(super) fn diff(old: &str, new: &str) -> Vec<Flow> {
         let removed = old.lines().map(|line| changed("-", line, REMOVED));
         return removed.chain(new.lines().map(|line| changed("+", line, ADDED))).collect();
     }
-    let diff = TextDiff::from_lines(&old, &new);
+    let old: Vec<&str> = old.split_inclusive('\n').collect();
+    let new: Vec<&str> = new.split_inclusive('\n').collect();
+    // By name: what chooses among algorithms brings all of them along.
+    let mut found = Compact::new(Replace::new(Capture::new()), &old[..], &new[..]);
+    let Ok(()) = myers::diff(&mut found, &old[..], 0..old.len(), &new[..], 0..new.len());
+    let shown = |mark, lines: &[&str], style| -> Vec<Flow> {
+        lines.iter().map(|line| changed(mark, line.trim_end_matches('\n'), style)).collect()
+    };
     let mut flows = Vec::new();
-    for (at, group) in diff.grouped_ops(CONTEXT).iter().enumerate() {
+    let groups = found.into_inner().into_inner().into_grouped_ops(CONTEXT);
+    for (at, group) in groups.iter().enumerate() {
         if at > 0 {
             flows.push(Flow::words("⋯", HUNK));
         }
-        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
-            let text = change.value().trim_end_matches('\n');
-            flows.push(match change.tag() {
-                ChangeTag::Delete => changed("-", text, REMOVED),
-                ChangeTag::Insert => changed("+", text, ADDED),
-                ChangeTag::Equal => changed(" ", text, DIM),
-            });
+        for op in group {
+            let (removed, added) = (&old[op.old_range()], &new[op.new_range()]);
+            if op.tag() == DiffTag::Equal {
+                flows.extend(shown(" ", removed, DIM));
+            } else {
+                flows.extend(shown("-", removed, REMOVED));
+                flows.extend(shown("+", added, ADDED));
+            }
         }
     }
     flows
