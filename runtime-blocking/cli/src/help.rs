@@ -54,7 +54,8 @@ pub const WORK: &str =
       --transport HOW        How sessions travel: v1, a WebSocket each; v2,
                              plain requests and a stream of events each, for
                              networks that let no WebSocket through; or auto,
-                             as the relay says [default: auto]
+                             as the relay says, and as v1 where v2 does not get
+                             through [default: auto]
       --allow-variable NAME  Let the relay set this variable for the agents of
                              its sessions (NAME* for all that begin with NAME);
                              can be repeated. LANG, LC_*, TZ, NO_COLOR and

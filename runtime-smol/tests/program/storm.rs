@@ -53,7 +53,7 @@ pub(crate) fn kills(usually: u32) -> u32 {
     told.ok().and_then(|kills| kills.parse().ok()).unwrap_or(usually)
 }
 
-/// A worker of `agent.sh`, which is quick to try again.
+/// A worker of `agent.sh`, which is quick to try again where it can be told to.
 pub(crate) fn worker(home: &Path, relay: &str, transport: &str) -> Command {
     let mut command = footbridge(home);
     match std::env::var_os("FOOTBRIDGE_TEST_WORKER") {
@@ -73,13 +73,12 @@ pub(crate) fn worker(home: &Path, relay: &str, transport: &str) -> Command {
             command.current_dir(home);
         }
         None => {
-            command.arg("work");
+            command.args(["work", "--conn-initial-ms", "30", "--conn-cap-ms", "100"]);
+            command.args(["--general-initial-ms", "30", "--general-cap-ms", "100"]);
         }
     }
     command.args(["--relay", relay, "--transport", transport, "--token-file", "token"]);
     command.args(["--json", "--agent", "sh agent.sh", "--log-level", "error"]);
-    command.args(["--conn-initial-ms", "30", "--conn-cap-ms", "100"]);
-    command.args(["--general-initial-ms", "30", "--general-cap-ms", "100"]);
     command
 }
 

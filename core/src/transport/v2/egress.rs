@@ -205,6 +205,9 @@ impl Channel {
         match outcome {
             Ok(()) => {
                 self.credentials.accepted();
+                if let State::Up(up) = &mut self.state {
+                    up.answered(fx.now().mono);
+                }
                 self.egress.told = telling;
                 self.egress.told_at = fx.now().mono;
                 self.pump(fx, purpose);

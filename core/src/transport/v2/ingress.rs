@@ -25,6 +25,8 @@ pub(super) struct Stream {
     pub(super) op: OpId,
     since: Instant,
     last_heard: Instant,
+    /// When a request was answered last.
+    answered: Instant,
     /// Reading is paused, because the agent is too far behind.
     is_paused: bool,
     held: Held,
@@ -57,6 +59,16 @@ impl Stream {
     /// Whether something has come on it a while after it began: nothing holds it back.
     pub(super) fn is_proved(&self) -> bool {
         self.last_heard >= self.since + STREAM_ALIVE_EVERY / 2
+    }
+
+    /// A request was answered meanwhile.
+    pub(super) const fn answered(&mut self, now: Instant) {
+        self.answered = now;
+    }
+
+    /// Whether it has been silent from its beginning, while the relay was there.
+    pub(super) fn is_held_back(&self) -> bool {
+        !self.is_proved() && self.answered >= self.last_heard + STREAM_ALIVE_EVERY
     }
 
     pub(super) fn on_time(&mut self, now: Instant) {
@@ -201,6 +213,7 @@ impl Channel {
             op,
             since: now,
             last_heard: now,
+            answered: now,
             is_paused: false,
             held: Held::Not,
         });

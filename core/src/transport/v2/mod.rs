@@ -351,7 +351,7 @@ impl Channel {
             }
             State::Up(up) if up.is_silent(now) => {
                 let reason = String::from("the relay fell silent");
-                if !up.is_proved() {
+                if up.is_held_back() {
                     self.obstructed("streams of events fall silent while requests are answered");
                 }
                 return Some(self.fail(fx, FailureTrack::Connection, reason, rng));

@@ -778,3 +778,30 @@ fn a_page_in_the_relays_place_is_no_relay_without_version_2_unless_it_stays() {
         assert_eq!(bench.channel.falls_back(), stays);
     }
 }
+
+#[test]
+fn silence_is_an_obstacle_only_while_requests_are_answered() {
+    for answers in [true, false] {
+        let mut bench = Bench::new();
+        bench.channel = core::mem::replace(&mut bench.channel, channel())
+            .or_else_by(Some("ws://127.0.0.1:1/v2/session_ingress/ws/session_1".to_owned()));
+        bench.bridge(1);
+        for _ in 0..2 {
+            while !bench.has_asked("/stream") {
+                bench.pass(Duration::from_secs(1));
+            }
+            bench.greet(0, 0);
+            for _ in 0..30 {
+                bench.pass(Duration::from_secs(1));
+                if bench.has_asked("/heartbeat") {
+                    let pulse = bench.asked("/heartbeat");
+                    match answers {
+                        true => bench.respond(pulse.op, 200, &json!({"state": "running"})),
+                        false => bench.lose(pulse.op),
+                    }
+                }
+            }
+        }
+        assert_eq!(bench.channel.falls_back(), answers);
+    }
+}
