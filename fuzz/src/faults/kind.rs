@@ -53,6 +53,8 @@ fault_kinds! {
     Proxy = "proxy",
     /// A worker's host is behind something that answers all its requests, as a captive portal does.
     Portal = "portal",
+    /// A worker's host is behind something that collects streams of events until they end.
+    Collects = "collects",
     /// Something before the relay waits for an answer for so long only, and then gives its own.
     ShortLimit = "short-limit",
     /// A host sleeps.
@@ -102,6 +104,7 @@ impl FaultKind {
             Self::RelayStop => Some(0x7374_6f70),
             Self::Versions => Some(0x0bad_5eed_008a),
             Self::Portal => Some(0x706f_7274_616c),
+            Self::Collects => Some(0x0063_6f6c_6c65_6374),
             Self::ShortLimit => Some(0x7368_6f72_7400),
             _ => None,
         }

@@ -36,6 +36,7 @@ pub(crate) fn clear(world: &mut World) {
         host.cut_until = host.cut_until.min(cx.at);
         host.slow_until = host.slow_until.min(cx.at);
         host.portal_until = host.portal_until.min(cx.at);
+        host.collected_until = host.collected_until.min(cx.at);
         host.disk.is_full = false;
         host.disk.is_unreadable = false;
         let rest = host.suspended_until.saturating_sub(cx.at);
@@ -79,6 +80,7 @@ pub(crate) fn strike(world: &mut World, kind: FaultKind) {
         FaultKind::SlowLine => slow_line(cx),
         FaultKind::AcceptError => fail_accepts(cx),
         FaultKind::Portal => portal(cx),
+        FaultKind::Collects => collect(cx),
         FaultKind::Suspend => suspend(cx),
         FaultKind::RelayStop => stop_relay(cx),
         FaultKind::WallStep => step_wall(cx),
@@ -208,6 +210,14 @@ fn portal(cx: &mut Cx) {
     let host = &mut cx.hosts[cx.parties[worker].host];
     host.portal_until = cx.at + time;
     host.portal_page = page;
+}
+
+/// A proxy before a worker passes nothing of a stream of events on before it ends, for a while.
+fn collect(cx: &mut Cx) {
+    let Some(worker) = a_worker(cx) else { return };
+    let time = Duration::from_secs(cx.rng.u64(5..300));
+    let host = cx.parties[worker].host;
+    cx.hosts[host].collected_until = cx.at + time;
 }
 
 /// The error of a system that has run out of file descriptors.

@@ -81,6 +81,7 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
         config.session_token_life = Duration::from_secs(world.cx.rng.u64(30..600));
         config.worker_token_life = worker_token_life(options);
     }
+    config.use_code_sessions = asks_for_version_2(world, options);
     match options.mutant {
         // It is refreshed after 5 s at the earliest.
         Some(Mutant::ForgetsBatch) => config.worker_token_life = Duration::from_secs(4),
@@ -122,12 +123,24 @@ fn transport(world: &World, options: &Options, id: PartyId) -> TransportChoice {
     let is_drawn = rng.u8(..) < CODE_SESSIONS_OF_256;
     let drawn = || options.mutant.map_or(is_drawn, Mutant::meets_code_sessions);
     let has_any = options.code_sessions.unwrap_or_else(drawn);
-    if !has_any || world.cx.plan.has(FaultKind::Versions) {
+    if !has_any || world.network.has_versions() {
         return TransportChoice::Auto;
     }
     let mut own = Rng::with_seed(rng.u64(..) ^ u64::try_from(id).unwrap_or_default());
     let speaks_it = options.mutant.is_some() || own.u8(..) < 192;
-    if speaks_it { TransportChoice::V2 } else { TransportChoice::V1 }
+    match speaks_it {
+        true if asks_for_version_2(world, options) => TransportChoice::Auto,
+        true => TransportChoice::V2,
+        false => TransportChoice::V1,
+    }
+}
+
+/// Whether the relay asks for version 2, so that workers may fall back from it.
+fn asks_for_version_2(world: &World, options: &Options) -> bool {
+    let may = options.mutant.is_none() && !world.network.has_versions();
+    let drawn = || Rng::with_seed(options.seed ^ CODE_SESSIONS).u8(..) < CODE_SESSIONS_OF_256;
+    let has_any = options.code_sessions.unwrap_or_else(drawn);
+    may && has_any && Rng::with_seed(options.seed ^ CODE_SESSIONS ^ 2).bool()
 }
 
 /// How long the credentials of version 2 are valid where credentials run out soon.

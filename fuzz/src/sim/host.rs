@@ -30,6 +30,8 @@ pub(crate) struct Host {
     /// page, or each with another.
     pub(crate) portal_until: Time,
     pub(crate) portal_page: Option<usize>,
+    /// Something collects its streams of events until this time.
+    pub(crate) collected_until: Time,
     /// Its network is slow until this time, by this factor.
     pub(crate) slow_until: Time,
     pub(crate) slowness: u32,
@@ -52,6 +54,7 @@ impl Host {
             is_cut_visible: false,
             portal_until: Time::ZERO,
             portal_page: None,
+            collected_until: Time::ZERO,
             slow_until: Time::ZERO,
             slowness: 1,
             latency,

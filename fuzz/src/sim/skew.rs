@@ -47,6 +47,11 @@ impl Skew {
         Self { seed, is_on, rng: Rng::with_seed(seed ^ VERSIONS) }
     }
 
+    /// Whether parties speak different versions, also once all faults are over.
+    pub(crate) const fn is_on(&self) -> bool {
+        self.is_on
+    }
+
     fn version(&self, party: PartyId, life: u32) -> Version {
         if !self.is_on {
             return Version::This;

@@ -44,6 +44,8 @@ pub(crate) struct Conn {
     pub(crate) unread: Option<Bytes>,
     /// Whatever is sent on it from now on disappears, and neither side is told.
     pub(crate) is_swallowed: bool,
+    /// Something on the way keeps what comes back until it ends.
+    pub(crate) is_collected: bool,
     /// Something has been sent on it since: a system will notice that nobody acknowledges it.
     pub(crate) is_doomed: bool,
     /// The response gets lost after its request took effect.
@@ -141,6 +143,7 @@ impl Conn {
             asked: Some(asked),
             unread: None,
             is_swallowed: false,
+            is_collected: false,
             is_doomed: false,
             loses_answer: false,
             up: Lane::default(),

@@ -50,6 +50,11 @@ impl Network {
         Self { conns: BTreeMap::new(), next: 0, skew, door, kept: BTreeMap::new() }
     }
 
+    /// Whether parties speak different versions of the wire.
+    pub(crate) const fn has_versions(&self) -> bool {
+        self.skew.is_on()
+    }
+
     fn add(&mut self, conn: Conn) -> ConnId {
         self.next += 1;
         self.conns.insert(self.next, conn);
@@ -89,6 +94,13 @@ impl Network {
             return;
         }
         let host = &cx.hosts[conn.host];
+        let is_event = matches!(arrival, Arrival::Parcel(Parcel::Message(_)));
+        if is_event && end == End::Client && conn.label.contains("/worker/events/stream") {
+            conn.is_collected |= host.collected_until > cx.at;
+            if conn.is_collected {
+                return;
+            }
+        }
         let (latency, per_kib) = (host.latency, host.per_kib);
         let cut_until = host.cut_until;
         let slowness = if host.slow_until > cx.at { host.slowness } else { 1 };
