@@ -269,4 +269,21 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
     }
+    #[test]
+    fn the_alerts_and_the_dashboard_name_what_there_is() {
+        let text = Status::default().metrics();
+        let files = [
+            include_str!("../../../runtime-smol/monitoring/alerts.yml"),
+            include_str!("../../../runtime-smol/monitoring/dashboard.json"),
+        ];
+        let words = files
+            .iter()
+            .flat_map(|file| file.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
+        let named: BTreeSet<_> =
+            words.filter(|word| word.starts_with("footbridge_worker_")).collect();
+        assert!(named.len() > 4, "{named:?}");
+        for name in named {
+            assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
+        }
+    }
 }

@@ -148,4 +148,21 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
         }
     }
+    #[test]
+    fn the_alerts_and_the_dashboard_name_what_there_is() {
+        let text = RelayStatus::default().metrics();
+        let files = [
+            include_str!("../../monitoring/alerts.yml"),
+            include_str!("../../monitoring/dashboard.json"),
+        ];
+        let words = files
+            .iter()
+            .flat_map(|file| file.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')));
+        let named: BTreeSet<_> =
+            words.filter(|word| word.starts_with("footbridge_relay_")).collect();
+        assert!(named.len() > 4, "{named:?}");
+        for name in named {
+            assert!(text.contains(&format!("# TYPE {name} ")), "{name}");
+        }
+    }
 }
