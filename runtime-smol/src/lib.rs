@@ -231,3 +231,4 @@ pub use driver::{block_on, drive};
 pub use footbridge_core::engine::proxies::ProxySource;
 pub use footbridge_supervision::Supervision;
 pub use host::{Host, HostOptions};
+pub use tls::rs256;

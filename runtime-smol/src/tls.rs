@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 
 use footbridge_core::contract::event::IoError;
+use footbridge_core::relay::Rs256;
 
 use crate::certificate::Certificate;
 #[cfg(feature = "tls")]
@@ -23,6 +24,14 @@ impl Certificate {
     }
 }
 
+/// What checks signatures by RSA (PKCS #1 1.5, SHA-256), with a DER `RSAPublicKey`, if this build can.
+pub fn rs256() -> Option<Rs256> {
+    #[cfg(feature = "tls")]
+    return Some(with::rs256);
+    #[cfg(not(feature = "tls"))]
+    None
+}
+
 #[cfg(feature = "tls")]
 mod with {
     use std::net::IpAddr;
@@ -31,7 +40,7 @@ mod with {
 
     use footbridge_core::contract::event::{IoError, IoErrorKind};
     use footbridge_trust::{GivenError, client_config};
-    use futures_rustls::pki_types::ServerName;
+    use futures_rustls::pki_types::{ServerName, alg_id};
     use futures_rustls::rustls::ServerConfig;
     use futures_rustls::rustls::crypto::ring;
     use futures_rustls::{TlsAcceptor, TlsConnector, TlsStream};
@@ -41,6 +50,17 @@ mod with {
     use crate::failure::{about, failure};
     use crate::io::Connection;
     use crate::served::{Served, unusable, with_own};
+
+    /// By what checks certificates.
+    pub(super) fn rs256(key: &[u8], message: &[u8], signature: &[u8]) -> bool {
+        let all = ring::default_provider().signature_verification_algorithms.all;
+        // Of those that take these signatures, this is the one for keys of any usual size.
+        let mut fitting = all.iter().filter(|one| {
+            one.signature_alg_id() == alg_id::RSA_PKCS1_SHA256
+                && one.public_key_alg_id() == alg_id::RSA_ENCRYPTION
+        });
+        fitting.any(|one| one.verify_signature(key, message, signature).is_ok())
+    }
 
     /// Whom a client trusts.
     pub(crate) struct Client(TlsConnector);

@@ -99,6 +99,11 @@ export class Api {
     return this.#call('POST', 'v1/sign-in');
   }
 
+  /** @returns {Promise<{provider: string | null}>} with which provider people may sign in */
+  oidc() {
+    return this.#retry('GET', 'v1/oidc');
+  }
+
   /** @returns {Promise<any>} which messages of agents are not for people */
   housekeeping() {
     return this.#retry('GET', 'v1/housekeeping');
@@ -190,6 +195,21 @@ export class Api {
   /** @param {string} id @param {any} answer */
   answer(id, answer) {
     return this.#retry('POST', `v1/sessions/${encodeURIComponent(id)}/permission`, answer);
+  }
+
+  /** @param {string} id @param {{request_id: string, seq: number}} question @returns {Promise<{token: string, url: string | null}>} a link that answers it once */
+  answerLink(id, question) {
+    return this.#call('POST', `v1/sessions/${encodeURIComponent(id)}/permission/link`, question);
+  }
+
+  /** @returns {Promise<any>} the question that this link is for */
+  linked() {
+    return this.#retry('GET', 'v1/answer');
+  }
+
+  /** @param {{behavior: 'allow' | 'deny', message?: string}} answer */
+  answerLinked(answer) {
+    return this.#call('POST', 'v1/answer', answer);
   }
 
   /** @param {string} id */

@@ -4,6 +4,7 @@
 // comes after, as the agent's words.
 import { append, h, disclosure, freshId } from './dom.js';
 import { ApiError } from './api.js';
+import { answerLink } from './answer-link.js';
 import { alwaysOf } from './always.js';
 import { askedOf } from './asked.js';
 import { callOf } from './calls.js';
@@ -53,6 +54,7 @@ export class Card {
   open = true;
   #request;
   #answer;
+  #link;
   #onResolved;
   /** @type {import('./asked.js').Asked} */ #asked;
   #words;
@@ -67,12 +69,14 @@ export class Card {
   /**
    * @param {any} event @param {Answer} answer @param {(resolution: Resolution) => void} onResolved
    * @param {import('./call-card.js').CallCard} [call] what it is about
+   * @param {import('./answer-link.js').MakeLink} [link] makes a link by which somebody else can answer
    */
-  constructor(event, answer, onResolved, call) {
+  constructor(event, answer, onResolved, call, link) {
     this.id = event.message.request_id;
     this.seq = event.seq;
     this.#request = record(event.message.request);
     this.#answer = answer;
+    this.#link = link;
     this.#onResolved = onResolved;
     this.#asked = askedOf(this.#request, () => this.#reading?.again(), call?.input);
     this.#words = this.#asked.words ?? WORDS_OF_ANY;
@@ -165,6 +169,7 @@ export class Card {
       this.foot,
       this.#always(),
       h('div', { class: 'reason' }, h('label', { for: reasonId }, this.#words.reason), this.reason),
+      this.#link && this.#request.tool_name !== 'AskUserQuestion' ? answerLink({ request_id: this.id, seq: this.seq }, this.#link) : null,
     ]);
   }
 

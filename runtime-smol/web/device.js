@@ -3,8 +3,8 @@
 // approves or refuses it; and ends log-ins that are there.
 import { h, freshId } from './dom.js';
 import { Api, ApiError } from './api.js';
-import { nameOf, signIn } from './sign-in.js';
-import { keepToken, readToken } from './token.js';
+import { exchange, nameOf, signIn } from './sign-in.js';
+import { keepToken, readToken, takeFromAddress } from './token.js';
 
 const SCOPES = /** @type {Record<string, string>} */ ({
   watch: 'see your machines and sessions',
@@ -123,4 +123,14 @@ async function end(api, id, place) {
   await list(api, place);
 }
 
-begin();
+/** A sign-in with a provider comes back with a code. */
+async function arrive() {
+  const credential = takeFromAddress();
+  if (credential && readToken() === null) {
+    const { token } = await exchange(credential);
+    if (token) keepToken(token);
+  }
+  begin();
+}
+
+void arrive();

@@ -56,9 +56,13 @@ const firstAfter = (all, seq) => all.find((one) => one.seq > seq);
 export class Permissions {
   /** @type {Map<string, Known>} */ #known = new Map();
 
-  /** @param {import('./card.js').Answer} answer @param {() => void} onChange called when a request opens or closes */
-  constructor(answer, onChange) {
+  /**
+   * @param {import('./card.js').Answer} answer @param {() => void} onChange called when a request opens or closes
+   * @param {import('./answer-link.js').MakeLink} [link] makes a link by which somebody else can answer
+   */
+  constructor(answer, onChange, link) {
     this.answer = answer;
+    this.link = link;
     this.onChange = onChange;
   }
 
@@ -111,7 +115,7 @@ export class Permissions {
         ? 'The agent repeated a question that is open; one answer is for both'
         : 'The agent asked another question under the id of one that was open; neither can be answered');
     }
-    const card = new Card(event, this.answer, (resolution) => this.#close(card, resolution), call);
+    const card = new Card(event, this.answer, (resolution) => this.#close(card, resolution), call, this.link);
     insert(cards, card);
     const next = firstAfter(cards, event.seq);
     const resolution = firstAfter(resolutions, event.seq);

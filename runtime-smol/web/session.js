@@ -68,7 +68,7 @@ export class SessionView {
       id: this.id, api, session: () => this.#session, onSession: (session) => this.#show(session),
       say: (words) => { if (!this.#gone) setText(this.notice, words); },
     });
-    this.permissions = new Permissions((answer) => api.answer(this.id, answer), () => this.#questionsChanged());
+    this.permissions = new Permissions((answer) => api.answer(this.id, answer), () => this.#questionsChanged(), (question) => api.answerLink(this.id, question));
     this.interruptButton = h('button', {
       type: 'button', 'data-testid': 'interrupt', on: { click: () => this.#interrupt() },
     }, 'Interrupt');

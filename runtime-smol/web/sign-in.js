@@ -42,8 +42,22 @@ export function signIn({ reason, onToken }) {
     h('code', {}, 'footbridge sign-in'),
     '. Opening it is enough; pasting it, or the access token, works as well. What stays in this browser is a token of its own.'),
   error,
-  button);
+  button,
+  withProvider());
   return form;
+}
+
+/** @returns {HTMLElement} a way by the relay's provider, once it is known that there is one */
+function withProvider() {
+  const place = h('p', { class: 'provider', hidden: true });
+  new Api('', () => {}).oidc().then(({ provider }) => {
+    if (!provider) return;
+    const code = new URLSearchParams(location.search).get('user_code');
+    const to = new URL(`v1/oidc/start${code ? `?user_code=${encodeURIComponent(code)}` : ''}`, document.baseURI);
+    place.replaceChildren(h('a', { href: to.href, 'data-testid': 'provider' }, `Sign in with ${provider}`));
+    place.hidden = false;
+  }).catch(() => {});
+  return place;
 }
 
 /**

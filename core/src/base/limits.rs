@@ -319,6 +319,26 @@ pub const MAX_HOST_REQUESTS: usize = 1024;
 pub const SESSION_TOKEN_LIFE: Duration = Duration::from_secs(4 * 60 * 60);
 /// How long a code works that signs a browser in.
 pub const SIGN_IN_CODE_LIFE: Duration = Duration::from_secs(10 * 60);
+/// How long a link works that answers one question, unless whoever makes it says otherwise.
+pub const ANSWER_LINK_LIFE: Duration = Duration::from_secs(60 * 60);
+/// The longest that one may be made for.
+pub const MAX_ANSWER_LINK_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Links that answer the same question: of too many, the oldest stops working.
+pub const MAX_ANSWER_LINKS: usize = 8;
+/// How long a sign-in with a provider may take there.
+pub const OIDC_SIGN_IN_LIFE: Duration = Duration::from_secs(15 * 60);
+/// How long what a provider says about itself is believed.
+pub const OIDC_PROVIDER_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
+/// How soon a provider is asked for its keys again, where a token was signed by none of them.
+pub const OIDC_KEYS_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// How far a provider's clock may be behind.
+pub const OIDC_CLOCK_SKEW: Duration = Duration::from_secs(60);
+/// Questions to a provider at once: whoever comes first is served, and who asks may be anybody.
+pub const MAX_OIDC_REQUESTS: usize = 16;
+/// Keys of a provider.
+pub const MAX_OIDC_KEYS: usize = 32;
+/// Largest answer of a provider that is read, in bytes.
+pub const MAX_OIDC_ANSWER_BYTES: usize = 256 << 10;
 /// Codes for signing in that are not used yet: of too many, the oldest stops working.
 pub const MAX_SIGN_IN_CODES: usize = 32;
 /// How long a browser stays signed in.

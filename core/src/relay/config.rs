@@ -6,6 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
+use super::oidc::{OidcConfig, OidcConfigError};
 use crate::auth::is_worker_credential;
 use crate::base::limits::{self, MIN_TOKEN_BYTES, MIN_TOKEN_PAIRS};
 use crate::base::secret::Secret;
@@ -51,6 +52,8 @@ pub struct RelayConfig {
     pub max_posted: usize,
     /// What a device or a browser has to be a trusted one for (D-3): `answer`, `drive`, or both.
     pub demand_trusted: Option<Scopes>,
+    /// With which provider people may sign in, besides links and access tokens.
+    pub oidc: Option<OidcConfig>,
     /// Which push services may be told of what waits (Y-7). Whoever is signed in names one.
     pub push_reach: Reach,
 }
@@ -74,6 +77,7 @@ impl RelayConfig {
             stream_credit: limits::STREAM_CREDIT_BYTES,
             max_posted: limits::MAX_POSTED_MESSAGES,
             demand_trusted: None,
+            oidc: None,
             push_reach: Reach::Public,
         }
     }
@@ -85,6 +89,9 @@ impl RelayConfig {
         self.access_tokens.iter().try_for_each(AccessToken::check)?;
         if let Some(url) = &self.public_url {
             BaseUrl::parse(url)?;
+        }
+        if let Some(oidc) = &self.oidc {
+            oidc.check()?;
         }
         let times = [self.policy.ack_time, self.policy.lease_time, self.policy.offline_after];
         if times.contains(&Duration::ZERO) || self.policy.lapse_after <= self.policy.offline_after {
@@ -203,6 +210,9 @@ pub enum RelayConfigError {
     /// The public URL is not a URL.
     #[error("the public URL of the relay: {0}")]
     Url(#[from] UrlError),
+    /// Nobody could sign in with the provider.
+    #[error("signing in with a provider: {0}")]
+    Oidc(#[from] OidcConfigError),
     /// The time limits contradict each other.
     #[error(
         "the relay's time limits must be longer than zero, and an environment must count as offline before it lapses"

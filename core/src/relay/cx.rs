@@ -4,6 +4,7 @@
 use alloc::collections::BTreeSet;
 use alloc::format;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::bodies::Bodies;
@@ -19,6 +20,7 @@ use super::http::site::Site;
 use super::http::views;
 use super::notice::RelayNotice;
 use super::oauth::LogIns;
+use super::oidc::Oidc;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, StreamKind, Timer};
 use super::store_calls::StoreCalls;
@@ -46,12 +48,15 @@ pub(super) struct Shared {
     pub(super) page: Page,
     pub(super) bodies: Bodies,
     pub(super) log_ins: LogIns,
+    pub(super) oidc: Oidc,
     pub(super) devices: Devices,
     pub(super) guesses: Guesses,
     pub(super) watching: Watching,
     pub(super) phase: Phase,
     pub(super) exchanges: Exchanges,
     pub(super) store_calls: StoreCalls,
+    /// Accounts that were removed, and of which something is still there.
+    pub(super) ending: Vec<AccountId>,
     /// Sessions whose link is up.
     pub(super) connected: BTreeSet<SessionId>,
 }

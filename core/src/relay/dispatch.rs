@@ -17,7 +17,10 @@ use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::{CodeCall, Noted, Pending};
 use super::trust::Answering;
-use super::{code_sessions, links, oauth, push, sign_in, trust, viewer_api, worker_api};
+use super::{
+    answer_links, code_sessions, links, oauth, oidc, people, push, sign_in, trust, viewer_api,
+    worker_api,
+};
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
 use crate::contract::action::Action;
@@ -225,6 +228,18 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             cx.reply(op, response::json(200, &Housekeeping::CURRENT));
             Ok(())
         }
+        (Identity::Anybody, Route::Oidc) => {
+            oidc::show(cx, op);
+            Ok(())
+        }
+        (Identity::Anybody, Route::OidcStart) => {
+            oidc::start(cx, op, request, query);
+            Ok(())
+        }
+        (Identity::Anybody, Route::OidcBack) => {
+            oidc::back(cx, op, request, query);
+            Ok(())
+        }
         (Identity::Anybody, Route::LogInMetadata) => oauth::metadata(cx, op, request),
         (Identity::Anybody, _) => {
             let asked = request.header("host").filter(|_| request.is_tls);
@@ -243,6 +258,12 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
             worker_api::environments::register(cx, op, request, owner)
         }
         (Identity::Worker, route) => worker_api::serve(cx, op, request, route),
+        (Identity::AnswerLink(claims), route) => {
+            answer_links::serve(cx, op, request, &route, claims)
+        }
+        (Identity::Account(owner), Route::PermissionLink(session)) => {
+            answer_links::make(cx, op, request, owner, session)
+        }
         (Identity::Session(claims), Route::Ingress(session)) => {
             links::attach(cx, op, request, session, &claims)
         }
@@ -328,7 +349,7 @@ pub(super) fn on_answer(
     answer: Result<Answer, StoreError>,
 ) {
     match pending {
-        Pending::Sweep | Pending::ReturnWork | Pending::Forgotten => {}
+        Pending::Sweep | Pending::ReturnWork | Pending::EndAccount { .. } | Pending::Forgotten => {}
         Pending::Telling(need) => parts.push.on_targets(cx, &need, answer),
         Pending::QuietOver(owner) => parts.push.on_quiet_over(cx, &owner, answer),
         Pending::PushTest { op, id, nonce } => parts.push.on_test(cx, op, (&id, nonce), answer),
@@ -414,6 +435,10 @@ fn is_trusted(cx: &Cx, op: OpId, admitted: &Admitted, trust: Option<u64>) -> boo
 /// What somebody does has been written down.
 fn noted(cx: &mut Cx, op: OpId, then: Noted) {
     let done = match then {
+        Noted::Oidc { account, signing_in } => {
+            oidc::noted(cx, op, account, &signing_in);
+            Ok(())
+        }
         Noted::SignIn { account, browser } => sign_in::signed_in(cx, op, &account, &browser),
         Noted::MakeCode { account } => {
             sign_in::issued(cx, op, account);
@@ -435,6 +460,9 @@ pub(super) fn on_store_failed(
 ) {
     if let Pending::Refresh { owner, session } = pending {
         return parts.refreshes.retry_refresh(cx, owner, session);
+    }
+    if let Pending::EndAccount { owner } = pending {
+        return people::end_later(cx, owner);
     }
     if let Pending::Telling(need) = &pending {
         return parts.push.on_targets_failed(cx, need);

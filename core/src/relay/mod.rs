@@ -42,6 +42,8 @@
 //!
 #![doc = include_str!("http.md")]
 
+mod answer_links;
+mod answer_tokens;
 mod bodies;
 mod close;
 mod code_sessions;
@@ -60,6 +62,7 @@ mod links;
 mod listener;
 mod notice;
 mod oauth;
+mod oidc;
 mod parts;
 mod pending;
 mod people;
@@ -82,6 +85,7 @@ mod worker_tokens;
 
 pub use self::config::{AccessToken, Asset, RelayConfig, RelayConfigError, RelayKeys};
 pub use self::notice::{RelayCommand, RelayNotice};
+pub use self::oidc::{OidcConfig, OidcConfigError, OidcPerson, OidcWho, Rs256};
 use self::router::Router;
 use crate::engine::runner::{Cx as Engine, Runner, delegate_machine};
 

@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::config::AccessToken;
+use super::oidc::OidcPerson;
 use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::contract::action::Method;
@@ -26,6 +27,11 @@ pub enum RelayCommand {
         people: Vec<AccessToken>,
         /// The accounts that were removed, also while it was not running.
         gone: Vec<String>,
+    },
+    /// From now on the provider knows them so, if there is one.
+    SetOidcPeople {
+        /// All of them.
+        people: Vec<OidcPerson>,
     },
 }
 
@@ -116,6 +122,11 @@ pub enum RelayNotice {
         /// The status that it answered with; 0 if it did not.
         status: u16,
         /// What happened.
+        detail: String,
+    },
+    /// Somebody could not sign in with the provider, for a reason that whom the relay runs for can mend.
+    OidcFailed {
+        /// What happened, and what to try.
         detail: String,
     },
     /// The store failed to carry something out; whoever was waiting was told to try again. The same

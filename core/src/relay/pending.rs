@@ -6,11 +6,13 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::http::error::ApiError;
+use super::oidc::SigningIn;
 use super::subject::Need;
 use crate::base::id::{DeviceId, EnvironmentId, OpId, PushId, SessionId};
 use crate::base::time::Instant;
 use crate::store::AccountId;
 use crate::wire::device::Scopes;
+use crate::wire::viewer::AnswerLink;
 
 /// What to do with the store's answer. `op` is the exchange or stream waiting for it.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub(super) enum Pending {
     QuietOver(AccountId),
     /// Nothing: what was asked for need not be known.
     Forgotten,
+    /// Nothing, unless it fails: an account was removed, and all that it has ends.
+    EndAccount { owner: AccountId },
     /// Send a browser a message to see whether it arrives.
     PushTest { op: OpId, id: PushId, nonce: String },
     /// Refuse a request, unless its subject is unknown, which takes precedence.
@@ -68,6 +72,8 @@ pub(super) enum Noted {
     SignIn { account: AccountId, browser: String },
     /// Somebody is given a code to sign in with.
     MakeCode { account: AccountId },
+    /// The provider has said who somebody is.
+    Oidc { account: AccountId, signing_in: Box<SigningIn> },
     /// A person has decided about a log-in.
     Decide { user_code: String, approver: Option<(AccountId, DeviceId)> },
 }
@@ -100,6 +106,7 @@ impl Pending {
             | Self::Refresh { .. }
             | Self::Telling(_)
             | Self::QuietOver(_)
+            | Self::EndAccount { .. }
             | Self::Forgotten => None,
             Self::Ready { op }
             | Self::Refuse { op, .. }
@@ -150,6 +157,10 @@ pub(super) enum ViewerCall {
     Interrupt {
         request_id: String,
     },
+    /// A link that answers a question, once it is kept.
+    AnswerLink(Box<AnswerLink>),
+    /// What a link is about.
+    Linked,
     /// An answer to the agent, of a person or of a client.
     Answer,
     Receipts,

@@ -9,10 +9,11 @@ use alloc::vec::Vec;
 
 use super::close;
 use super::config::AccessToken;
-use super::cx::Cx;
+use super::cx::{Cx, RETRY_AFTER_FAILURE};
 use super::http::error::ApiError;
 use super::parts::Parts;
 use super::pending::Pending;
+use super::purpose::Timer;
 use crate::store::{AccountId, StoreOp};
 
 /// Lets these people in and nobody else. A token that could be guessed lets nobody in.
@@ -31,6 +32,26 @@ pub(super) fn set(parts: &mut Parts, cx: &mut Cx, mut people: Vec<AccessToken>, 
             cx.refuse(op, &ApiError::unauthenticated());
             parts.close(cx, op, close::REVOKED);
         }
-        cx.store(Pending::Forgotten, StoreOp::EndAccount { owner });
+        end(cx, owner);
+    }
+}
+
+fn end(cx: &mut Cx, owner: AccountId) {
+    cx.store(Pending::EndAccount { owner: owner.clone() }, StoreOp::EndAccount { owner });
+}
+
+/// The store has failed to end what an account has: until it has, the secrets of its environments and
+/// the tokens of its sessions would go on opening them.
+pub(super) fn end_later(cx: &mut Cx, owner: AccountId) {
+    cx.shared.ending.push(owner);
+    cx.engine.set_timer(Timer::EndAccounts, RETRY_AFTER_FAILURE);
+}
+
+pub(super) fn on_timer(cx: &mut Cx) {
+    for owner in core::mem::take(&mut cx.shared.ending) {
+        // They may be back.
+        if !cx.shared.authority.knows(&owner) {
+            end(cx, owner);
+        }
     }
 }

@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use super::notice::RelayNotice;
+use super::oidc::Call;
 use super::pending::Pending;
 use crate::base::id::OpId;
 use crate::engine::runner;
@@ -36,6 +37,8 @@ pub(super) enum Purpose {
     Store(Box<Pending>, Option<usize>),
     /// A message to a push service.
     Push,
+    /// A question to the provider with which somebody signs in.
+    Oidc(Box<Call>),
 }
 
 /// Which part owns a WebSocket.
@@ -53,6 +56,8 @@ pub(super) enum Timer {
     Refill,
     /// Something in the store may have expired.
     Sweep,
+    /// The store failed to end what an account has: retry.
+    EndAccounts,
     /// The store failed to read a session: retry.
     Refresh,
     /// Something that a person is needed for has waited long enough for them to be told.

@@ -15,6 +15,7 @@ use super::http::site::Site;
 use super::listener::Listener;
 use super::notice::{RelayCommand, RelayNotice};
 use super::oauth::LogIns;
+use super::oidc::{self, Oidc};
 use super::parts::Parts;
 use super::pending::Pending;
 use super::people;
@@ -48,11 +49,13 @@ impl Router {
             authority,
             bodies: Bodies::default(),
             log_ins: LogIns::default(),
+            oidc: Oidc::default(),
             devices: Devices::default(),
             guesses: Guesses::default(),
             watching: Watching::default(),
             phase: Phase::Starting,
             exchanges: Exchanges::default(),
+            ending: alloc::vec::Vec::new(),
             connected: alloc::collections::BTreeSet::new(),
         };
         Self { shared, listener, parts: Parts::new(keys) }
@@ -118,6 +121,11 @@ impl Router {
                     parts.push.on_failed(cx, op, &failure);
                 }
             }
+            Purpose::Oidc(call) => {
+                if let Some(failure) = failure {
+                    oidc::on_failed(cx, &call, &failure);
+                }
+            }
             Purpose::Store(pending, writes) => {
                 cx.shared.store_calls.over(&pending);
                 let now = cx.now();
@@ -155,6 +163,11 @@ impl Role for Router {
                 let Self { shared, parts, .. } = self;
                 people::set(parts, &mut Cx::new(engine, shared), people, gone);
             }
+            RelayCommand::SetOidcPeople { people } => {
+                if let Some(oidc) = &mut self.shared.config.oidc {
+                    oidc.people = people;
+                }
+            }
         }
     }
 
@@ -171,7 +184,13 @@ impl Role for Router {
         match event {
             Event::Listening { op, address } => Listener::on_listening(cx, op, address),
             Event::BodyRead { op, body } => dispatch::on_body(parts, cx, op, body),
-            Event::Response { op, response } => parts.push.on_response(cx, op, &response),
+            Event::Response { op, response } => match cx.engine.fx.purpose(op) {
+                Some(Purpose::Oidc(call)) => {
+                    cx.engine.fx.finish(op);
+                    oidc::on_response(cx, *call, &response);
+                }
+                _ => parts.push.on_response(cx, op, &response),
+            },
             Event::Opened { op } => parts.on_opened(cx, op),
             Event::Received { op, message } => parts.on_received(cx, op, message),
             Event::Sent { op, messages } => parts.on_sent(cx, op, messages),
@@ -192,6 +211,7 @@ impl Role for Router {
             Timer::Refill => {}
             Timer::Sweep => cx.store(Pending::Sweep, StoreOp::Lapse),
             Timer::Refresh => parts.refreshes.on_timer(cx),
+            Timer::EndAccounts => people::on_timer(cx),
             Timer::Push => parts.tell(cx),
             Timer::PushRetry => parts.push.on_retry(cx),
             Timer::Poll(op) => parts.polls.end(cx, op),

@@ -31,7 +31,8 @@ pub(super) fn code_for_program(cx: &mut Cx) -> Option<Secret> {
     Some(new_code(cx, account).code)
 }
 
-fn new_code(cx: &mut Cx, account: AccountId) -> SignInCode {
+/// A code that signs in whom it is made for.
+pub(super) fn new_code(cx: &mut Cx, account: AccountId) -> SignInCode {
     let now = cx.wall();
     let authority = &mut cx.shared.authority;
     authority.codes.issue(&mut authority.issuer, account, now)

@@ -74,6 +74,8 @@ pub enum Answer {
     Answered {
         seq: u64,
     },
+    /// What a link is about that answers one question.
+    LinkedQuestion(Box<LinkedQuestion>),
     /// A link is open under this number.
     Attached {
         link: u64,
@@ -143,6 +145,21 @@ pub enum Answer {
     /// Browsers that are, by id.
     Pushes(Vec<PushSubscription>),
     PushTargets(Box<PushTargets>),
+}
+
+/// What a link is about that answers one question (Y-9).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LinkedQuestion {
+    /// Whose agent asks.
+    pub session: SessionId,
+    /// The session's title.
+    pub title: Option<String>,
+    /// The tool that it asks about.
+    pub tool_name: String,
+    /// The tool's input.
+    pub input: Text,
+    /// When the link stops working.
+    pub expires_at: UnixTime,
 }
 
 /// A device, and the numbers of its tokens.
@@ -236,6 +253,10 @@ pub enum StoreError {
         line: Text,
     },
     PermissionWithdrawn,
+    /// The link was used, has run out, or its question is not open any more.
+    AnswerLinkOver,
+    /// The question takes more than *allow* or *deny*.
+    AnswerLinkUnfit,
     /// The device has logged in too long ago to be enrolled as a trusted one.
     TrustTooLate,
     /// The session has no worktree that was kept.
@@ -391,6 +412,14 @@ impl StoreError {
             }
             Self::PermissionWithdrawn => {
                 "the agent withdrew its question, has ended, or asks another one under this id now"
+                    .into()
+            }
+            Self::AnswerLinkOver => {
+                "this link was used, has run out, or its question is not open any more: open the session to see what became of it"
+                    .into()
+            }
+            Self::AnswerLinkUnfit => {
+                "this question takes more than yes or no, so that no link can answer it: answer it in the session"
                     .into()
             }
             Self::WorktreeUnknown => {

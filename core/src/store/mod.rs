@@ -35,7 +35,8 @@ mod writes;
 
 pub use self::clock::{RelayRun, RelayTime, StoreClock, StoreTime};
 pub use self::committed::{
-    Accepted, Answer, Changes, Committed, DeviceGrant, Lease, Limit, Page, ReceiptPage, StoreError,
+    Accepted, Answer, Changes, Committed, DeviceGrant, Lease, Limit, LinkedQuestion, Page,
+    ReceiptPage, StoreError,
 };
 pub use self::memory::{MemoryStore, MemoryTables};
 pub use self::policy::StorePolicy;
@@ -44,9 +45,9 @@ pub use self::record::{
     PushSignIn, PushSubscription, PushTargets, Question, Receipts, Session, Trust,
 };
 pub use self::rows::{
-    ClaimRow, Declared, DeviceRow, Due, DueRow, EnvironmentRow, FailedRun, InboundCounts,
-    InboundKind, InboundRow, LogRow, MessageRow, MetaRow, QuestionRow, QueueEnds, RequestRow,
-    SessionFilter, SessionRow, Standing, Turn, WorkRow, WorkState,
+    ANSWER_LINK_NAME, AnswerLinkRow, ClaimRow, Declared, DeviceRow, Due, DueRow, EnvironmentRow,
+    FailedRun, InboundCounts, InboundKind, InboundRow, LogRow, MessageRow, MetaRow, QuestionRow,
+    QueueEnds, RequestRow, SessionFilter, SessionRow, Standing, Turn, WorkRow, WorkState,
 };
 pub use self::rule_store::{RuleStore, Store};
 pub(crate) use self::rules::ended;

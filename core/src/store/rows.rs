@@ -377,8 +377,26 @@ pub struct QuestionRow {
     /// Whether its id was that of another question before.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub is_reused: bool,
+    /// The links that answer it, while it is open, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<AnswerLinkRow>,
     /// Its state.
     pub standing: Standing,
+}
+
+/// So many characters of a link's digest are its name, which opens nothing.
+pub const ANSWER_LINK_NAME: usize = 12;
+
+/// A link that answers a question (Y-9).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerLinkRow {
+    /// Of what only the link has.
+    pub digest: String,
+    /// When it stops working.
+    pub expires_at: UnixTime,
+    /// The device that has made it, if one has: with the device, it ends.
+    #[serde(default)]
+    pub device: Option<DeviceId>,
 }
 
 /// The state of a question.

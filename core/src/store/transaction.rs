@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::clock::RelayTime;
 use super::policy::StorePolicy;
 use super::record::{AccountId, Origin, PushSubscription};
+use super::rows::AnswerLinkRow;
 use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::wire::audit::Actor;
@@ -462,6 +463,36 @@ pub enum StoreOp {
         /// The answer.
         reply: PermissionReply,
     },
+    /// Makes a link that answers a question that is open, once (Y-9). Of too many, the oldest stops
+    /// working. Answer: `Done`.
+    MakeAnswerLink {
+        /// Whose session.
+        owner: AccountId,
+        /// The session.
+        session: SessionId,
+        /// The question.
+        request_id: String,
+        /// The event that asked it, if whoever makes the link says so.
+        seq: Option<u64>,
+        /// The link.
+        link: Box<AnswerLinkRow>,
+    },
+    /// Reads what a link is about, and uses nothing up. Answer: `LinkedQuestion`.
+    ReadAnswerLink {
+        /// The session.
+        session: SessionId,
+        /// The digest of the link.
+        digest: String,
+    },
+    /// Answers a question by a link, which has worked then. Answer: `Answered`.
+    AnswerByLink {
+        /// The session.
+        session: SessionId,
+        /// The digest of the link.
+        digest: String,
+        /// The answer.
+        reply: PermissionReply,
+    },
 
     /// Answers what the agent asks of the client that has declared hooks or MCP servers (M-6).
     /// Answer: `Answered`.
@@ -581,6 +612,7 @@ impl StoreOp {
                 | Self::ReadAudit { .. }
                 | Self::ListPushes { .. }
                 | Self::ReadPushTargets { .. }
+                | Self::ReadAnswerLink { .. }
         )
     }
 
@@ -616,6 +648,9 @@ impl StoreOp {
             Self::ReadReceipt { .. } => "ReadReceipt",
             Self::Post { .. } => "Post",
             Self::AnswerPermission { .. } => "AnswerPermission",
+            Self::MakeAnswerLink { .. } => "MakeAnswerLink",
+            Self::ReadAnswerLink { .. } => "ReadAnswerLink",
+            Self::AnswerByLink { .. } => "AnswerByLink",
             Self::AnswerCallback { .. } => "AnswerCallback",
             Self::AttachLink { .. } => "AttachLink",
             Self::ResumeLink { .. } => "ResumeLink",

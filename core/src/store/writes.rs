@@ -16,7 +16,9 @@ impl StoreOp {
                 Some(messages.iter().map(|message| message.line.len()).sum())
             }
             Self::Append { lines, .. } => Some(lines.iter().map(|line| line.line.len()).sum()),
-            Self::AnswerPermission { reply, .. } => Some(of_reply(reply)),
+            Self::AnswerPermission { reply, .. } | Self::AnswerByLink { reply, .. } => {
+                Some(of_reply(reply))
+            }
             Self::AnswerCallback { reply, .. } => Some(match reply {
                 CallbackReply::Response(json) => json.len(),
                 CallbackReply::Error(reason) => reason.len(),

@@ -23,6 +23,10 @@ pub enum ActorKind {
     Worker,
     /// A code that signs in.
     SignInCode,
+    /// A link that answers one question.
+    AnswerLink,
+    /// The word of a provider, who calls them so.
+    Oidc,
     /// Of a later version.
     #[serde(other)]
     Other,
@@ -33,7 +37,7 @@ pub enum ActorKind {
 pub struct Actor {
     /// What they have shown.
     pub kind: ActorKind,
-    /// Which browser or device it was.
+    /// Which browser, device or link it was.
     #[serde(default)]
     pub id: Option<String>,
     /// The address that it came from.
@@ -88,6 +92,8 @@ pub enum AuditAction {
     MessagesSent,
     /// Control requests were sent to an agent: its model or its mode was set, or the like.
     ControlSent,
+    /// A link was made that answers one question.
+    AnswerLinkMade,
     /// A question of an agent was answered.
     PermissionAnswered,
     /// What an agent asked because of a client's hooks or MCP servers was answered.

@@ -126,6 +126,10 @@ error_types! {
     SessionEnded = "session_ended",
     /// The agent withdrew its question.
     PermissionWithdrawn = "permission_withdrawn",
+    /// A link that answers one question was used, has run out, or its question is not open any more.
+    AnswerLinkOver = "answer_link_over",
+    /// The question takes more than *allow* or *deny*.
+    AnswerLinkUnfit = "answer_link_unfit",
     /// The session has not ended.
     SessionRuns = "session_running",
     /// The session has a worktree that nobody has decided about.

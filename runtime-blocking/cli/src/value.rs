@@ -150,6 +150,28 @@ impl Value for MachineName {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count(pub u32);
 
+/// A text that is taken as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlainText(pub String);
+
+impl Value for PlainText {
+    const KIND: Kind = Kind::Text;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.trim() {
+            "" => Err("it is empty".to_owned()),
+            text if text.chars().any(|c| c.is_control() || c.is_whitespace()) => {
+                Err(format!("{text:?} has spaces or control characters in it"))
+            }
+            text => Ok(Self(text.to_owned())),
+        }
+    }
+
+    fn show(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
 impl Value for Count {
     const KIND: Kind = Kind::Integer;
 

@@ -22,6 +22,7 @@ use footbridge_cli::value::{Format, Kind, Level};
 use footbridge_core::base::id::DeviceId;
 use footbridge_core::base::limits::DEFAULT_STOP_WORK_BASE_DELAY;
 use footbridge_core::engine::backoff::BackoffConfig;
+use footbridge_core::relay::OidcWho;
 use footbridge_core::wire::device::Scopes;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::Allowance;
@@ -117,8 +118,18 @@ pub(super) struct Serve {
     pub(super) has_code_sessions: bool,
     /// What takes a trusted device.
     pub(super) demand_trusted: Option<Scopes>,
+    /// With which provider people may sign in.
+    pub(super) oidc: Option<Box<Oidc>>,
     /// Where to answer those who ask for its health.
     pub(super) health: Option<SocketAddr>,
+}
+
+/// A provider of `OpenID` Connect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Oidc {
+    pub(super) issuer: String,
+    pub(super) client_id: String,
+    pub(super) client_secret_file: Option<PathBuf>,
 }
 
 /// What a relay presents to those who connect by TLS.
@@ -403,6 +414,8 @@ struct Line {
     has_relay: bool,
     /// What is done about which person.
     words: Vec<String>,
+    /// As whom the provider knows them.
+    who: Vec<OidcWho>,
     scope: Option<String>,
     revoke: Option<String>,
     since: Option<String>,
@@ -428,6 +441,8 @@ impl Line {
             (_, "json") => self.json = true,
             (_, "check") => self.is_check = true,
             (_, "continue") => self.continues = true,
+            (_, "oidc-subject") => self.who.push(OidcWho::Subject(text(parser)?)),
+            (_, "oidc-email") => self.who.push(OidcWho::Email(text(parser)?)),
             (_, "scope") => self.scope = Some(text(parser)?),
             (_, "since") => self.since = Some(text(parser)?),
             (_, "revoke") => self.revoke = Some(text(parser)?),
@@ -587,7 +602,7 @@ impl Line {
                 out: self.out,
             })),
             Topic::User => {
-                let (data, change) = (data(&settings), Change::of(&self.words)?);
+                let (data, change) = (data(&settings), Change::of(&self.words, self.who)?);
                 Ok(Invocation::User(User { reports, data, change }))
             }
             Topic::Backup => {
@@ -636,6 +651,21 @@ fn tls(settings: &Settings) -> Result<Option<Tls>, Error> {
     }
 }
 
+fn oidc(settings: &Settings) -> Result<Option<Box<Oidc>>, Error> {
+    let secret = settings.oidc_client_secret_file.value.clone();
+    match (&settings.oidc_issuer.value, &settings.oidc_client_id.value, secret) {
+        (Some(issuer), Some(client), client_secret_file) => Ok(Some(Box::new(Oidc {
+            issuer: issuer.0.clone(),
+            client_id: client.0.clone(),
+            client_secret_file,
+        }))),
+        (None, None, None) => Ok(None),
+        _ => Err(Error::usage(
+            "--oidc-issuer and --oidc-client-id go together, and --oidc-client-secret-file with both: the provider shows them where this relay is registered as its client",
+        )),
+    }
+}
+
 fn serve(settings: &Settings, reports: LogArgs) -> Result<Serve, Error> {
     let tls = tls(settings)?;
     let (listen, origin) = (settings.listen.value, &settings.listen.origin);
@@ -659,6 +689,7 @@ fn serve(settings: &Settings, reports: LogArgs) -> Result<Serve, Error> {
         keeping,
         has_code_sessions: settings.code_sessions.value,
         demand_trusted: settings.demand_trusted_device.value.into(),
+        oidc: oidc(settings)?,
         health: settings.health.value,
     })
 }

@@ -34,6 +34,10 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/acts.js": "acts.js", JS;
     "/agent-facts.js": "agent-facts.js", JS;
     "/always.js": "always.js", JS;
+    "/answer": "answer.html", HTML;
+    "/answer.html": "answer.html", HTML;
+    "/answer.js": "answer.js", JS;
+    "/answer-link.js": "answer-link.js", JS;
     "/api.js": "api.js", JS;
     "/app.css": "app.css", CSS;
     "/asked.js": "asked.js", JS;

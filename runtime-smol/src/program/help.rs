@@ -430,13 +430,19 @@ Options:
 ";
 
 const USER_OPTIONS: &str =
-    "      --data DIR             The relay's data directory, if it was started with
+    "      --oidc-email ADDRESS   With add: whom the provider (--oidc-issuer) knows
+                             by this address, and has verified it, may sign
+                             in as NAME. Also for somebody who is there
+                             already, and for owner; can be repeated
+      --oidc-subject ID      The same by what the provider calls them (sub),
+                             which it gives to nobody else; can be repeated
+      --data DIR             The relay's data directory, if it was started with
                              --data
 ";
 
 const USER_EXAMPLE: &str = "
 Example:
-  footbridge relay user add eva
+  footbridge relay user add eva --oidc-email eva@example.org
   footbridge relay user list
 ";
 
@@ -629,6 +635,14 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
                              drive, or answer,drive. A browser is one from its
                              next sign-in on, a log-in from its next footbridge
                              login [default: off]
+      --oidc-issuer URL      Let people sign in with this OpenID Connect
+                             provider, if footbridge relay user add NAME
+                             --oidc-email or --oidc-subject names them.
+                             Register the relay there with the redirect URI
+                             its address + /v1/oidc/callback
+      --oidc-client-id ID    What the provider calls this relay
+      --oidc-client-secret-file FILE
+                             The secret that it shares with this relay, if any
 ";
 
 const SERVE_TLS: &str =

@@ -19,6 +19,7 @@ mod help;
 mod invitation;
 mod log_in;
 mod mirror;
+mod oidc;
 #[cfg(feature = "tls")]
 mod own_certificate;
 mod peers;

@@ -26,7 +26,7 @@ use super::relay_log::{event_log, log_certificate, log_notice, log_token_file};
 use super::relay_status::RelayStatus;
 use super::signals::{Ends, Urgency};
 use super::whereabouts::{Noted, Whereabouts};
-use super::{users, watchdog};
+use super::{oidc, users, watchdog};
 
 /// Files that a relay wants to have open at once, most of them connections. Agents inherit it, so it
 /// is no larger than it has to be.
@@ -159,6 +159,8 @@ pub(super) fn build(
     }
     config.use_code_sessions = serve.has_code_sessions;
     config.demand_trusted = serve.demand_trusted;
+    let provider = serve.oidc.as_ref().map(|oidc| oidc::config(oidc, directory.as_deref()));
+    config.oidc = provider.transpose()?;
     config.access_tokens = [vec![owner(token)], users::tokens(directory.as_deref())?].concat();
     let Keeping { max_data, keep_ended } = serve.keeping;
     if serve.data == Data::InMemory {

@@ -108,6 +108,10 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
             let words = format_args!("a notification was not sent by {service}: {detail}");
             log.write(Level::Warn, "push_failed", &[], words);
         }
+        Notice::OidcFailed { detail } => {
+            let words = format_args!("somebody could not sign in with the provider: {detail}");
+            log.write(Level::Warn, "oidc_failed", &[], words);
+        }
         Notice::StoreFailed { detail, times: 1 } => {
             log.write(Error, "store_failed", &[], format_args!("store failure: {detail}"));
         }

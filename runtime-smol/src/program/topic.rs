@@ -119,7 +119,8 @@ impl Topic {
         match self {
             Self::Program | Self::Phone => &[],
             Self::Up | Self::Relay | Self::Config => &["config", "json"],
-            Self::Backup | Self::SignIn | Self::LogOut | Self::User => &["config"],
+            Self::User => &["config", "oidc-subject", "oidc-email"],
+            Self::Backup | Self::SignIn | Self::LogOut => &["config"],
             Self::Mirror => &["config", "json", "to"],
             Self::Direct => super::args::direct::OPTIONS,
             Self::Ps => &["json"],

@@ -16,6 +16,7 @@ use smol::Timer;
 
 use super::args::user::{Change, PERSON, User};
 use super::data::{self, SIGNING_KEY};
+use super::oidc;
 
 /// Their directory, in the relay's data directory.
 pub(super) const USERS: &str = "users";
@@ -52,8 +53,8 @@ impl Accounts {
             let (rest, end) = name.rsplit_once('.').unwrap_or((&name, ""));
             match end {
                 GONE => accounts.gone.push(rest.to_owned()),
-                // One that is being written.
-                UNFINISHED | "" => {}
+                // One that is being written, or says as whom a provider knows somebody.
+                UNFINISHED | "" | oidc::KNOWN_AS => {}
                 _ => accounts.people.push(name),
             }
         }
@@ -93,7 +94,7 @@ pub(super) async fn watch<T>(
     tell: impl Fn(RelayCommand),
 ) -> T {
     let Some(directory) = directory else { return std::future::pending().await };
-    let mut known = None;
+    let (mut known, mut at_provider) = (None, oidc::people(Some(&directory)).unwrap_or_default());
     loop {
         let accounts = Accounts::of(&directory).ok();
         if accounts.is_some() && accounts != known {
@@ -104,6 +105,12 @@ pub(super) async fn watch<T>(
                 tell(RelayCommand::SetPeople { people, gone: gone.clone() });
                 known = accounts;
             }
+        }
+        if let Ok(now) = oidc::people(Some(&directory))
+            && now != at_provider
+        {
+            tell(RelayCommand::SetOidcPeople { people: now.clone() });
+            at_provider = now;
         }
         Timer::after(LOOK_AGAIN_AFTER).await;
     }
@@ -128,7 +135,17 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
             let names = own.chain(accounts.people.iter().map(|account| person(account)));
             print(&names.map(|name| format!("{name}\n")).collect::<String>())
         }
-        Change::Add(name) => {
+        Change::Add(name, who)
+            if !who.is_empty() && (name == PERSON || accounts.find(name).is_some()) =>
+        {
+            let account = accounts.find(name).map_or(PERSON, |account| account);
+            oidc::note(&directory, account, who)?;
+            print(&format!(
+                "{name} may sign in with the provider from now on, as {}, and as nobody else.\n",
+                oidc::words(who)
+            ))
+        }
+        Change::Add(name, who) => {
             if accounts.find(name).is_some() {
                 return Err(Error::usage(format!(
                     "{name} may use this relay already: choose another name"
@@ -137,15 +154,24 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
             let mut digits = [0; 8];
             random(&mut digits)?;
             let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
-            let path = file(&directory, &format!("{name}.{digits}"));
+            let account = format!("{name}.{digits}");
+            let path = file(&directory, &account);
+            if !who.is_empty() {
+                oidc::note(&directory, &account, who)?;
+            }
             make_token(&path)?;
             let shown = std::path::absolute(&path).unwrap_or_else(|_| path.clone());
             let shown = shown.display();
+            let with = match &who[..] {
+                [] => String::new(),
+                who => format!("They may sign in with the provider, as {}.\n", oidc::words(who)),
+            };
             let said = print(&format!(
-                "{name} may use this relay. Their access token is in {shown}: hand it to them and to nobody else, or sign them in with\n  footbridge sign-in --token-file {shown}\n"
+                "{name} may use this relay. Their access token is in {shown}: hand it to them and to nobody else, or sign them in with\n  footbridge sign-in --token-file {shown}\n{with}"
             ));
             if said.is_err() {
                 // Nobody knows of it, and it can be done again.
+                oidc::forget(&directory, &account);
                 let _ = std::fs::remove_file(&path);
             }
             said
@@ -163,6 +189,7 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
             // What says that it is over comes first: nothing is forgotten if this ends in between.
             std::fs::File::create(file(&directory, &format!("{account}.{GONE}")))
                 .map_err(failed)?;
+            oidc::forget(&directory, account);
             std::fs::remove_file(&path).map_err(failed)?;
             print(&format!(
                 "{name} may not use this relay any more: their log-ins, browsers and workers end now, or when it starts.\n"
@@ -182,7 +209,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let data = Data::In(home.path().to_owned());
         let ask = |change| run(&User { reports: LogArgs::default(), data: data.clone(), change });
-        let add = || ask(Change::Add("eva".to_owned()));
+        let add = || ask(Change::Add("eva".to_owned(), Vec::new()));
         assert!(add().expect_err("no relay").message.contains("no relay keeps its data in"));
         std::fs::write(home.path().join(SIGNING_KEY), "").expect("written");
         add().expect("added");
@@ -197,7 +224,7 @@ mod tests {
         let accounts = Accounts::of(home.path()).expect("read");
         assert_eq!(accounts.gone, [first[0].person.clone()]);
         for bad in ["", "owner", "Eva", "a.b", "../x", "a/b"] {
-            Change::of(&["add".to_owned(), bad.to_owned()]).expect_err(bad);
+            Change::of(&["add".to_owned(), bad.to_owned()], Vec::new()).expect_err(bad);
         }
     }
 }

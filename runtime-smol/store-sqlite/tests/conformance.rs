@@ -4,7 +4,7 @@ use std::path::Path;
 
 use footbridge_core::store::{
     Committed, MemoryStore, Store, Transaction,
-    conformance::{check, check_audit, compare},
+    conformance::{check, check_answer_links, check_audit, compare},
 };
 use footbridge_store_sqlite::{SqliteStore, open};
 
@@ -50,6 +50,23 @@ fn it_keeps_the_audit_log_also_when_it_is_reopened() {
         let mut store = Some(opened(directory.path()));
         let mut operations = 0;
         let checked = check_audit(seed, 400, |transaction| {
+            operations += 1;
+            if operations % 23 == 0 {
+                store = None;
+            }
+            only(store.get_or_insert_with(|| opened(directory.path())), transaction)
+        });
+        assert_eq!(checked, Ok(()));
+    }
+}
+
+#[test]
+fn its_links_answer_one_question_once_also_when_it_is_reopened() {
+    for seed in 0..4 {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = Some(opened(directory.path()));
+        let mut operations = 0;
+        let checked = check_answer_links(seed, 300, |transaction| {
             operations += 1;
             if operations % 23 == 0 {
                 store = None;

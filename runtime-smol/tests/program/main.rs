@@ -14,6 +14,8 @@ mod direct;
 mod log;
 mod log_in;
 mod mirror;
+#[cfg(feature = "tls")]
+mod oidc;
 mod peers;
 mod people;
 mod restart;

@@ -16,6 +16,7 @@ use crate::base::secret::Secret;
 use crate::base::time::UnixTime;
 use crate::contract::clients::Standing;
 use crate::contract::event::IncomingRequest;
+use crate::relay::answer_tokens::AnswerClaims;
 use crate::relay::codes::SignInCodes;
 use crate::relay::config::{AccessToken, RelayKeys};
 use crate::relay::device_tokens::AccessClaims;
@@ -59,6 +60,8 @@ enum Credential {
     CodeWorker(WorkerClaims),
     /// The access token of one of a person's devices.
     Device(AccessClaims),
+    /// A link that answers one question.
+    AnswerLink(AnswerClaims),
 }
 
 /// Whose request it is.
@@ -80,6 +83,8 @@ pub(in crate::relay) enum Identity {
     Session(Claims),
     /// The worker of a session, in version 2.
     CodeWorker(WorkerClaims),
+    /// Somebody with a link that answers one question.
+    AnswerLink(AnswerClaims),
 }
 
 impl Identity {
@@ -87,7 +92,9 @@ impl Identity {
     pub(in crate::relay) const fn standing(&self) -> Standing {
         match self {
             // A question can be read in a proxy's log, and asked again by anybody.
-            Self::Anybody | Self::Code(_) | Self::Asker(_) => Standing::Stranger,
+            Self::Anybody | Self::Code(_) | Self::Asker(_) | Self::AnswerLink(_) => {
+                Standing::Stranger
+            }
             Self::Registrar(_) | Self::Worker | Self::Session(_) | Self::CodeWorker(_) => {
                 Standing::Worker
             }
@@ -105,6 +112,7 @@ impl Identity {
             | Self::Code(_)
             | Self::Worker
             | Self::Session(_)
+            | Self::AnswerLink(_)
             | Self::CodeWorker(_) => None,
         }
     }
@@ -122,6 +130,7 @@ impl Identity {
             Self::Device(claims) => (ActorKind::Device, Some(String::from(claims.device.as_str()))),
             Self::Registrar(_) => (ActorKind::Worker, None),
             Self::Code(_) => (ActorKind::SignInCode, None),
+            Self::AnswerLink(claims) => (ActorKind::AnswerLink, Some(claims.name())),
         })
     }
 }
@@ -260,6 +269,10 @@ impl Authority {
             }
             (Access::Registration, Credential::Worker(account)) => Ok(Identity::Registrar(account)),
             (Access::SignIn, Credential::Code(code)) => Ok(Identity::Code(code)),
+            (Access::AnswerLink, Credential::AnswerLink(claims)) => match claims.is_expired(now) {
+                true => Err(Denial::Refused(ApiError::link_over())),
+                false => Ok(Identity::AnswerLink(claims)),
+            },
             (Access::Environment, Credential::Environment(given))
                 if environment == Some(&given) =>
             {
@@ -339,6 +352,9 @@ impl Authority {
         if let Some(claims) = self.issuer.access_claims_of(token) {
             let is_known = self.accounts.iter().any(|account| account.id == claims.owner);
             return if is_known { Credential::Device(claims) } else { Credential::Unknown };
+        }
+        if let Some(claims) = self.issuer.answer_claims_of(token) {
+            return Credential::AnswerLink(claims);
         }
         if self.codes.is_open(&self.issuer, token, now) {
             return Credential::Code(String::from(token));

@@ -109,6 +109,11 @@ impl ApiError {
         Self::new(403, ErrorType::PermissionDenied, message)
     }
 
+    /// A link that answers one question, of which its signature alone says that it has run out.
+    pub(crate) fn link_over() -> Self {
+        StoreError::AnswerLinkOver.into()
+    }
+
     pub(crate) fn forbidden() -> Self {
         Self::new(403, ErrorType::PermissionDenied, "this credential does not open this")
     }
@@ -180,6 +185,8 @@ impl From<StoreError> for ApiError {
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),
             StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),
             StoreError::KeyReused => (409, ErrorType::KeyReused),
+            StoreError::AnswerLinkOver => (410, ErrorType::AnswerLinkOver),
+            StoreError::AnswerLinkUnfit => (409, ErrorType::AnswerLinkUnfit),
             StoreError::PermissionWithdrawn => (410, ErrorType::PermissionWithdrawn),
             StoreError::WorktreeUnknown => (404, ErrorType::WorktreeUnknown),
             StoreError::WorktreeBusy => (409, ErrorType::WorktreeBusy),

@@ -19,6 +19,9 @@ pub(in crate::relay) enum Route {
     SignIn,
     SignInCodes,
     LogInMetadata,
+    Oidc,
+    OidcStart,
+    OidcBack,
     BeginLogIn,
     Token,
     GiveBack,
@@ -60,6 +63,9 @@ pub(in crate::relay) enum Route {
     DeleteSession(SessionId),
     Messages(SessionId),
     Permission(SessionId),
+    PermissionLink(SessionId),
+    ShowLinked,
+    AnswerLinked,
     Callback(SessionId),
     Interrupt(SessionId),
     StopSession(SessionId),
@@ -87,7 +93,9 @@ impl Route {
         match (access, self) {
             (_, Self::WhoAmI | Self::TrustDevice) => None,
             (Access::Registration | Access::CodeSession | Access::Bridge, _) => Some(Scope::Work),
-            (_, Self::Permission(_) | Self::Callback(_)) => Some(Scope::Answer),
+            (_, Self::Permission(_) | Self::PermissionLink(_) | Self::Callback(_)) => {
+                Some(Scope::Answer)
+            }
             (
                 _,
                 Self::CreateSession
@@ -171,6 +179,8 @@ pub(in crate::relay) enum Access {
     Bridge,
     /// What a bridge has given for the session in the path.
     CodeWorker,
+    /// A link that answers one question.
+    AnswerLink,
 }
 
 /// What a request consists of besides its head.
@@ -214,8 +224,8 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 61] = {
-    use Access::{Anybody, Approval, Bridge, CodeSession, CodeWorker, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
+pub(in crate::relay) static TABLE: [Row; 67] = {
+    use Access::{AnswerLink, Anybody, Approval, Bridge, CodeSession, CodeWorker, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
         row(Get, "/health", Anybody, Nothing, Make::Plain(Route::Health)),
@@ -225,6 +235,9 @@ pub(in crate::relay) static TABLE: [Row; 61] = {
         row(Get, "/v1/proof", Question, Nothing, Make::Plain(Route::Proof)),
         row(Post, "/v1/sign-in", SignIn, Nothing, Make::Plain(Route::SignIn)),
         row(Post, "/v1/sign-in/codes", Owner, Nothing, Make::Plain(Route::SignInCodes)),
+        row(Get, "/v1/oidc", Anybody, Nothing, Make::Plain(Route::Oidc)),
+        row(Get, "/v1/oidc/start", Anybody, Nothing, Make::Plain(Route::OidcStart)),
+        row(Get, "/v1/oidc/callback", Anybody, Nothing, Make::Plain(Route::OidcBack)),
         row(Get, "/.well-known/oauth-authorization-server", Anybody, Nothing, Make::Plain(Route::LogInMetadata)),
         row(Post, "/v1/oauth/device_authorization", Anybody, Body, Make::Plain(Route::BeginLogIn)),
         row(Post, "/v1/oauth/token", Anybody, Body, Make::Plain(Route::Token)),
@@ -269,6 +282,9 @@ pub(in crate::relay) static TABLE: [Row; 61] = {
         row(Delete, "/v1/sessions/{id}", Person, Nothing, Make::Session(Route::DeleteSession)),
         row(Post, "/v1/sessions/{id}/messages", Person, Body, Make::Session(Route::Messages)),
         row(Post, "/v1/sessions/{id}/permission", Person, Body, Make::Session(Route::Permission)),
+        row(Post, "/v1/sessions/{id}/permission/link", Person, Body, Make::Session(Route::PermissionLink)),
+        row(Get, "/v1/answer", AnswerLink, Nothing, Make::Plain(Route::ShowLinked)),
+        row(Post, "/v1/answer", AnswerLink, Body, Make::Plain(Route::AnswerLinked)),
         row(Post, "/v1/sessions/{id}/callback", Person, Body, Make::Session(Route::Callback)),
         row(Post, "/v1/sessions/{id}/interrupt", Person, Body, Make::Session(Route::Interrupt)),
         row(Post, "/v1/sessions/{id}/stop", Person, Body, Make::Session(Route::StopSession)),
@@ -375,6 +391,9 @@ mod tests {
             (Post, "/v1/oauth/revoke", Route::GiveBack),
             (Get, "/v1/oauth/device", Route::LogIn),
             (Post, "/v1/oauth/device", Route::AnswerLogIn),
+            (Get, "/v1/oidc", Route::Oidc),
+            (Get, "/v1/oidc/start", Route::OidcStart),
+            (Get, "/v1/oidc/callback", Route::OidcBack),
             (Get, "/v1/devices", Route::Devices),
             (
                 Post,
@@ -421,6 +440,9 @@ mod tests {
             (Delete, "/v1/sessions/session_1", Route::DeleteSession(session())),
             (Post, "/v1/sessions/session_1/messages", Route::Messages(session())),
             (Post, "/v1/sessions/session_1/permission", Route::Permission(session())),
+            (Post, "/v1/sessions/session_1/permission/link", Route::PermissionLink(session())),
+            (Get, "/v1/answer", Route::ShowLinked),
+            (Post, "/v1/answer", Route::AnswerLinked),
             (Post, "/v1/sessions/session_1/callback", Route::Callback(session())),
             (Post, "/v1/sessions/session_1/interrupt", Route::Interrupt(session())),
             (Post, "/v1/sessions/session_1/stop", Route::StopSession(session())),

@@ -49,7 +49,8 @@ impl Form {
     }
 }
 
-fn decoded(text: &[u8]) -> Option<String> {
+/// A value as it stands in a form or a query; `None` if it is no text.
+pub(in crate::relay) fn decoded(text: &[u8]) -> Option<String> {
     let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();

@@ -23,6 +23,7 @@ mod waiting;
 pub(super) use approval::{
     answer as answer_log_in, audit, decided, devices, revoke, show, who_am_i,
 };
+pub(super) use forms::decoded;
 pub(super) use grants::{
     begin, give_back, granted, is_grant, metadata, refused as refused_grant, token,
 };

@@ -9,7 +9,7 @@ use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 use crate::relay::worker_tokens::WorkerClaims;
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 61] = [
+const ANSWERS: [(&str, u16, u16); 67] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -17,6 +17,9 @@ const ANSWERS: [(&str, u16, u16); 61] = [
     ("GET /v1/proof", 400, 400),
     ("POST /v1/sign-in", 200, 200),
     ("POST /v1/sign-in/codes", 201, 201),
+    ("GET /v1/oidc", 200, 200),
+    ("GET /v1/oidc/start", 404, 404),
+    ("GET /v1/oidc/callback", 404, 404),
     ("GET /.well-known/oauth-authorization-server", 200, 200),
     ("POST /v1/oauth/device_authorization", 400, 400),
     ("POST /v1/oauth/token", 400, 400),
@@ -61,6 +64,9 @@ const ANSWERS: [(&str, u16, u16); 61] = [
     ("DELETE /v1/sessions/{id}", 409, 404),
     ("POST /v1/sessions/{id}/messages", 400, 400),
     ("POST /v1/sessions/{id}/permission", 400, 400),
+    ("POST /v1/sessions/{id}/permission/link", 400, 400),
+    ("GET /v1/answer", 410, 403),
+    ("POST /v1/answer", 400, 403),
     ("POST /v1/sessions/{id}/callback", 400, 400),
     ("POST /v1/sessions/{id}/interrupt", 200, 404),
     ("POST /v1/sessions/{id}/stop", 200, 404),
@@ -97,16 +103,18 @@ enum Shown {
     WorkerToken,
     OtherWorkersToken,
     ExpiredWorkerToken,
+    AnswerLink,
+    ExpiredAnswerLink,
 }
 
 use Shown::{
-    AccessToken as Own, BrowserToken, Code, DeviceToken, EnvironmentSecret, ExpiredBrowserToken,
-    ExpiredSessionToken, ExpiredWorkerToken, Garbage, Nothing, OtherEnvironments, OtherPersons,
-    OtherRelays, OtherSessions, OtherWorkersToken, RevokedDeviceToken, SessionToken, UsedCode,
-    WorkerCredential, WorkerToken,
+    AccessToken as Own, AnswerLink, BrowserToken, Code, DeviceToken, EnvironmentSecret,
+    ExpiredAnswerLink, ExpiredBrowserToken, ExpiredSessionToken, ExpiredWorkerToken, Garbage,
+    Nothing, OtherEnvironments, OtherPersons, OtherRelays, OtherSessions, OtherWorkersToken,
+    RevokedDeviceToken, SessionToken, UsedCode, WorkerCredential, WorkerToken,
 };
 
-const ALL: [Shown; 20] = [
+const ALL: [Shown; 22] = [
     Nothing,
     Garbage,
     OtherRelays,
@@ -127,6 +135,8 @@ const ALL: [Shown; 20] = [
     WorkerToken,
     OtherWorkersToken,
     ExpiredWorkerToken,
+    AnswerLink,
+    ExpiredAnswerLink,
 ];
 
 /// The status that it gets for a request of this kind.
@@ -150,6 +160,7 @@ fn expected(access: Access, shown: Shown, own: u16, other: u16) -> u16 {
         | (Access::SignIn, Code)
         | (Access::Environment, EnvironmentSecret)
         | (Access::CodeWorker, WorkerToken)
+        | (Access::AnswerLink, AnswerLink)
         | (Access::Lease | Access::Session | Access::Bridge, SessionToken) => own,
         // It is an item's, and so its worker's.
         (Access::Bridge, Shown::AccessToken | DeviceToken) => 409,
@@ -161,6 +172,7 @@ fn expected(access: Access, shown: Shown, own: u16, other: u16) -> u16 {
         )
         | (Access::CodeWorker, ExpiredWorkerToken)
         | (Access::Lease | Access::Session | Access::Bridge, ExpiredSessionToken) => 401,
+        (Access::AnswerLink, ExpiredAnswerLink) => 410,
         _ => 403,
     }
 }
@@ -222,8 +234,17 @@ fn world_with(shown: Shown) -> (World, Worker, Taken, String) {
         WorkerToken => worker_token(&taken.session, u64::MAX / 1000),
         OtherWorkersToken => worker_token(&others.session, u64::MAX / 1000),
         ExpiredWorkerToken => worker_token(&taken.session, 1),
+        AnswerLink => answer_link(&taken.session, u64::MAX / 1000),
+        ExpiredAnswerLink => answer_link(&taken.session, 1),
     };
     (world, worker, taken, credential)
+}
+
+/// A link that was made here, of a question that is not open any more.
+fn answer_link(session: &str, exp: u64) -> String {
+    let claims = json!({"sub": session, "jti": "of-no-question", "exp": exp});
+    let claims = serde_json::from_value(claims).expect("claims");
+    TokenIssuer::new(&keys()).answer_link(&claims).reveal().to_owned()
 }
 
 /// As the first bridge of this session would have given it.
@@ -277,6 +298,7 @@ const fn words(access: Access) -> &'static str {
         Access::CodeSession => "access token, device token",
         Access::Bridge => "access token, device token, the session's token",
         Access::CodeWorker => "the session's worker_jwt",
+        Access::AnswerLink => "answer link",
     }
 }
 

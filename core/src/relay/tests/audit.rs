@@ -136,9 +136,10 @@ fn nobody_is_let_in_of_whom_nothing_can_be_written_down() {
 }
 
 /// What people cause, and is written down.
-const LOGGED: [&str; 18] = [
+const LOGGED: [&str; 20] = [
     "AddDevice",
     "AddPush",
+    "AnswerByLink",
     "AnswerCallback",
     "AnswerPermission",
     "AskHealthcheck",
@@ -147,6 +148,7 @@ const LOGGED: [&str; 18] = [
     "CreateCodeSession",
     "CreateSession",
     "DeleteSession",
+    "MakeAnswerLink",
     "Note",
     "Post",
     "RefreshDevice",
@@ -164,13 +166,14 @@ const EXCEPTIONS: [(&str, &str); 2] = [
 ];
 
 /// What only reads.
-const READS: [&str; 11] = [
+const READS: [&str; 12] = [
     "GetEnvironment",
     "GetSession",
     "List",
     "ListDevices",
     "ListPushes",
     "ListSessions",
+    "ReadAnswerLink",
     "ReadAudit",
     "ReadLog",
     "ReadPushTargets",
@@ -291,6 +294,14 @@ fn whatever_a_person_can_cause_is_in_it_or_has_a_reason_not_to_be() {
         let target = format!("/v1/sessions/{}/permission", taken.session);
         assert_eq!(world.post(&target, TOKEN, &answer).0, 200);
         world.say(&taken.session, "words");
+    });
+    world.lines(link, &format!("{}\n", question("q2")));
+    leads_to(world, logged, &["answer_link_made", "permission_answered"], |world| {
+        let target = format!("/v1/sessions/{}/permission/link", taken.session);
+        let (status, made) = world.post(&target, TOKEN, &json!({"request_id": "q2"}));
+        assert_eq!(status, 201, "{made}");
+        let token = made["token"].as_str().expect("a token");
+        assert_eq!(world.post("/v1/answer", token, &json!({"behavior": "deny"})).0, 200);
     });
     logged.retain(|name| LOGGED.contains(&&**name));
     let expected: BTreeSet<String> = LOGGED.iter().map(|name| (*name).to_owned()).collect();

@@ -505,3 +505,30 @@ fn a_relay_that_stops_closes_streams_and_says_so() {
     world.command(RelayCommand::Shutdown);
     assert!(matches!(&world.said(op)[..], [StreamEvent::Close(close)] if close.code == 1001));
 }
+
+/// An older worker is told that it was replaced, whatever became of the session since (C-1).
+#[test]
+fn after_the_end_an_older_epoch_is_409_and_the_newest_is_410() {
+    let mut world = World::new();
+    let older = world.code();
+    let newest = world.bridge_as(&older.session, TOKEN, &Value::Null);
+    assert_eq!(world.batch(&newest, 1, &[1]).0, 200);
+    let ended = json!({"worker_epoch": newest.epoch, "state": "ended"});
+    assert_eq!(world.worker_call(&newest, "", &ended).0, 200);
+    let of = |(status, body): (u16, Value)| (status, body["error"]["type"].clone());
+    for (worker, expected) in
+        [(&older, (409, json!("epoch_superseded"))), (&newest, (410, json!("session_ended")))]
+    {
+        let pulse = json!({"worker_epoch": worker.epoch});
+        assert_eq!(of(world.worker_call(worker, "/heartbeat", &pulse)), expected);
+        assert_eq!(of(world.worker_call(worker, "", &pulse)), expected);
+        assert_eq!(of(world.batch(worker, 2, &[2])), expected);
+        let stream = world.stream(worker, None);
+        assert_eq!(of(world.answer(stream)), expected);
+    }
+    // What was stored before its answer was lost is acknowledged once more.
+    assert_eq!(world.batch(&newest, 1, &[1]).0, 200);
+    let target = format!("/v1/code/sessions/{}/bridge", older.session);
+    let bridge = world.post(&target, TOKEN, &Value::Null);
+    assert_eq!(of(bridge), (410, json!("session_ended")));
+}

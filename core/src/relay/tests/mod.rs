@@ -1,6 +1,7 @@
 //! The relay driven by hand: a small world of a memory store, clients and a clock.
 
 mod access;
+mod answer_links;
 mod audit;
 mod callbacks;
 mod code_sessions;
@@ -10,6 +11,7 @@ mod life;
 mod limits;
 mod links;
 mod log_in;
+mod oidc;
 mod page;
 mod people;
 mod permission;

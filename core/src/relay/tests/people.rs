@@ -45,6 +45,7 @@ fn bodies(path: &str, session: &str, environment: &str) -> Vec<Value> {
     let own = match path.rsplit('/').next().unwrap_or_default() {
         "messages" => json!({"messages": [message]}),
         "permission" => json!({"request_id": "q1", "behavior": "allow"}),
+        "link" => json!({"request_id": "q1"}),
         "callback" => {
             json!({"client": "client-one-0123456789", "request_id": "q1", "seq": 1, "response": {}})
         }
@@ -118,6 +119,11 @@ fn whoever_is_removed_is_cut_off_at_once_and_others_notice_nothing() {
     let watching = world.websocket("/v1/overview/ws", BOB, "footbridge.viewer.v1");
     let poll = format!("/v1/environments/{environment}/work/poll");
     let secret = shown[4].1.clone();
+    let of_bob = Worker { environment: environment.clone(), secret: secret.clone() };
+    let made = world.post("/v1/sessions", BOB, &json!({"environment_id": environment}));
+    assert_eq!(made.0, 201, "{made:?}");
+    let taken_by_bob = world.take(&of_bob);
+    let running = world.link(&taken_by_bob, 0, 0);
     let held = world.ask_with(Method::Get, &poll, &secret, &Value::Null, &[("prefer", "wait=20")]);
     assert!(!world.replies.contains_key(&held));
     let alice = AccessToken { person: "alice".to_owned(), token: Secret::from(TOKEN) };
@@ -133,6 +139,14 @@ fn whoever_is_removed_is_cut_off_at_once_and_others_notice_nothing() {
         let (status, _) = world.post("/v1/environments/bridge", token, &registration);
         assert!(matches!(status, 401 | 403 | 429), "{kind}: {status}");
     }
+    // Nor does what its session was given open anything.
+    for call in ["ack", "heartbeat"] {
+        assert_eq!(world.about(&of_bob, &taken_by_bob, call).0, 404, "{call}");
+    }
+    let bridge = format!("/v1/code/sessions/{}/bridge", taken_by_bob.session);
+    assert_eq!(world.post(&bridge, &taken_by_bob.token, &Value::Null).0, 410);
+    let again = world.ingress(&taken_by_bob);
+    assert_eq!(world.answer(again).0, 410);
     assert!(super::log_in::is_refused(&mut world, &refresh));
     assert_eq!(world.get(&poll, &secret).0, 404);
     assert_eq!(all_of(&mut world, TOKEN), before);
@@ -146,6 +160,9 @@ fn whoever_is_removed_is_cut_off_at_once_and_others_notice_nothing() {
     world.command(RelayCommand::SetPeople { people: alloc::vec![alice, bob], gone: Vec::new() });
     let again = all_of(&mut world, "another-token-of-a-bob-1234");
     assert_eq!((&again[1]["environments"], &again[0]["sessions"]), (&json!([]), &json!([])));
+    world.links_alive(Duration::from_secs(60));
+    assert!(world.streams[&running].closed.is_some() || world.streams[&running].is_cut);
+    assert!(world.streams[&link].closed.is_none());
     let (_, me) = world.get("/v1/whoami", "another-token-of-a-bob-1234");
     assert_eq!((&me["account"], &me["shared"]), (&json!("bob"), &json!(true)));
     let alone = alloc::vec![AccessToken {
@@ -154,4 +171,28 @@ fn whoever_is_removed_is_cut_off_at_once_and_others_notice_nothing() {
     }];
     world.command(RelayCommand::SetPeople { people: alone, gone: alloc::vec!["alice".to_owned()] });
     assert_eq!(world.get("/v1/whoami", "another-token-of-a-bob-1234").1["shared"], false);
+}
+
+/// A store that fails leaves nobody in.
+#[test]
+fn what_a_removed_person_has_ends_also_if_the_store_fails_at_first() {
+    let mut world = World::new();
+    let shown = shown_by_bob(&mut world);
+    let environments = world.get("/v1/environments", BOB).1;
+    let environment = environments["environments"][0]["id"].as_str().expect("an id").to_owned();
+    let poll = format!("/v1/environments/{environment}/work/poll");
+    let secret = shown[4].1.clone();
+    assert_eq!(world.get(&poll, &secret).0, 204);
+    let alice = AccessToken { person: "alice".to_owned(), token: Secret::from(TOKEN) };
+    world.holds_store = true;
+    world.command(RelayCommand::SetPeople { people: alloc::vec![alice], gone: Vec::new() });
+    let (op, _) = world.held.pop_front().expect("an operation");
+    let failure = crate::base::io_error::IoError {
+        kind: crate::base::io_error::IoErrorKind::Full,
+        detail: "full".to_owned(),
+    };
+    world.deliver(Event::Failed { op, failure });
+    world.release_store();
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.get(&poll, &secret).0, 404);
 }

@@ -14,7 +14,7 @@ use super::http::response;
 use super::http::route::Route;
 use super::http::views;
 use super::pending::{Pending, ViewerCall};
-use super::{push, trust};
+use super::{answer_links, push, trust};
 use crate::base::id::{EnvironmentId, OpId};
 use crate::contract::action::Response;
 use crate::contract::event::IncomingRequest;
@@ -108,6 +108,8 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         (ViewerCall::Answer, Answer::Answered { seq }) => {
             response::json(200, &PermissionReceipt { seq: *seq })
         }
+        (ViewerCall::AnswerLink(link), Answer::Done) => response::json(201, &**link),
+        (ViewerCall::Linked, Answer::LinkedQuestion(linked)) => answer_links::linked(linked),
         (ViewerCall::Receipts, Answer::Receipts(page)) => views::receipts(page),
         (ViewerCall::Receipt, Answer::Receipt(receipt)) => response::json(200, receipt),
         (ViewerCall::Events, Answer::Page(page)) => views::page(page),

@@ -38,6 +38,7 @@
 //! All of this is measured in the store's own time, which keeps going while relays start, stop,
 //! sleep and overlap, whatever their wall clocks show.
 
+mod answer_links;
 mod audit;
 #[cfg(test)]
 mod bytes;
@@ -69,6 +70,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+pub use self::answer_links::check_answer_links;
 pub use self::audit::check_audit;
 pub use self::devices::check_devices;
 use self::model::Model;

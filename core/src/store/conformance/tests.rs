@@ -29,6 +29,26 @@ fn each_refresh_token_works_once() {
 }
 
 #[test]
+fn a_link_answers_one_question_once() {
+    for seed in 0..16 {
+        let mut store = MemoryStore::new();
+        assert_eq!(check_answer_links(seed, 1000, |transaction| store.apply(transaction)), Ok(()));
+    }
+}
+
+#[test]
+fn a_store_whose_links_never_run_out_is_caught() {
+    let mut store = MemoryStore::new();
+    let checked = check_answer_links(1, 1000, |mut transaction| {
+        if let StoreOp::MakeAnswerLink { link, .. } = &mut *transaction.op {
+            link.expires_at = link.expires_at + Duration::from_secs(1 << 30);
+        }
+        store.apply(transaction)
+    });
+    assert!(checked.is_err());
+}
+
+#[test]
 fn what_changed_something_is_in_the_audit_log_once() {
     for seed in 0..16 {
         let mut store = MemoryStore::new();

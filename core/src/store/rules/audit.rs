@@ -12,6 +12,7 @@ use crate::base::limits::{AUDIT_KEPT_FOR, MAX_AUDIT_DETAIL_BYTES};
 use crate::base::text::is_hidden;
 use crate::store::committed::{Answer, Changes};
 use crate::store::record::{AccountId, PushSignIn};
+use crate::store::rows::ANSWER_LINK_NAME;
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::{CallbackReply, NewMessage, Noted, PermissionReply, StoreOp};
 use crate::wire::audit::{Actor, ActorKind, AuditAction, AuditEntry, AuditPage};
@@ -26,6 +27,13 @@ struct Done<'a> {
     event: Option<u64>,
     request_id: Option<&'a str>,
     detail: Option<String>,
+}
+
+const fn behavior(reply: &PermissionReply) -> &'static str {
+    match reply {
+        PermissionReply::Allow { .. } => "allow",
+        PermissionReply::Deny { .. } => "deny",
+    }
 }
 
 /// Most entries that one addition removes because of their age, so that none takes long.
@@ -111,17 +119,29 @@ pub(super) fn note<T: Tables>(
             add(cx, owner, by, AuditAction::WorktreeAsked, done)
         }
         StoreOp::AnswerPermission { owner, session, request_id, reply, .. } if is_new => {
-            let (Answer::Answered { seq }, detail) = (
-                answer,
-                match reply {
-                    PermissionReply::Allow { .. } => "allow",
-                    PermissionReply::Deny { .. } => "deny",
-                },
-            ) else {
-                return Ok(());
-            };
-            let done = answered(session, *seq, request_id, detail);
+            let Answer::Answered { seq } = answer else { return Ok(()) };
+            let done = answered(session, *seq, request_id, behavior(reply));
             add(cx, owner, by, AuditAction::PermissionAnswered, done)
+        }
+        StoreOp::MakeAnswerLink { owner, session, request_id, link, .. } => {
+            let name = link.digest.get(..ANSWER_LINK_NAME).unwrap_or_default().to_owned();
+            add_all(cx, owner, by, || Done {
+                session: Some(session),
+                request_id: Some(request_id),
+                detail: Some(name.clone()),
+                ..Done::default()
+            })
+        }
+        StoreOp::AnswerByLink { session, reply, .. } if is_new => {
+            let Answer::Answered { seq } = answer else { return Ok(()) };
+            let Some(row) = cx.tables.session(session)? else { return Ok(()) };
+            let done = Done {
+                session: Some(session),
+                event: Some(*seq),
+                detail: Some(behavior(reply).to_owned()),
+                ..Done::default()
+            };
+            add(cx, &row.session.owner, by, AuditAction::PermissionAnswered, done)
         }
         StoreOp::AnswerCallback { owner, session, request_id, reply, .. } if is_new => {
             let Answer::Answered { seq } = answer else { return Ok(()) };

@@ -20,6 +20,7 @@
 //! | `sessions` | which sessions exist |
 //! | `conversation` | what is logged and for how long, and which lines wait for the agent |
 //! | `questions`, `permissions`, `callbacks` | what the agent asks, and what people and clients answer |
+//! | `answer_links` | which links answer which open question |
 //! | `requests` | what waits for an answer from the agent |
 //! | `receipts` | how far what a person sent has come, and how it ended |
 //! | `messages` | what a person posts, and what is read from a log |
@@ -31,6 +32,7 @@
 
 mod accounts;
 mod activities;
+mod answer_links;
 mod audit;
 mod callbacks;
 mod code_sessions;

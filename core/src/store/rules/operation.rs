@@ -5,8 +5,9 @@ use super::conversation::own;
 use super::cx::{Answered, Cx};
 use super::sessions::NewSession;
 use super::{
-    accounts, audit, callbacks, code_sessions, devices, draining, environments, healthcheck, links,
-    messages, permissions, pushes, receipts, sessions, tidying, work, worktrees,
+    accounts, answer_links, audit, callbacks, code_sessions, devices, draining, environments,
+    healthcheck, links, messages, permissions, pushes, receipts, sessions, tidying, work,
+    worktrees,
 };
 use crate::store::committed::Answer;
 use crate::store::tables::Tables;
@@ -120,6 +121,13 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
             let answer = permissions::answer(cx, &mut conversation, request_id, *seq, reply)?;
             conversation.save(cx)?;
             Ok(answer)
+        }
+        StoreOp::MakeAnswerLink { owner, session, request_id, seq, link } => {
+            answer_links::make(cx, owner, session, (request_id, *seq), link)
+        }
+        StoreOp::ReadAnswerLink { session, digest } => answer_links::read(cx, session, digest),
+        StoreOp::AnswerByLink { session, digest, reply } => {
+            answer_links::answer(cx, session, digest, reply)
         }
         StoreOp::AnswerCallback { owner, session, client, request_id, seq, reply } => {
             let mut conversation = Conversation::of(own(cx, owner, session)?);

@@ -100,7 +100,8 @@ pub(super) fn ask<T: Tables>(
     }
     conversation.row.question_bytes = bytes;
     let standing = Standing::Open { input, line: conversation.row.received, is_of_subagent };
-    let row = QuestionRow { question, callback, is_reused, standing };
+    let links = Vec::new();
+    let row = QuestionRow { question, callback, is_reused, links, standing };
     cx.tables.put_question(conversation.id(), row)?;
     if callback.is_none() {
         conversation.announce(cx);
@@ -273,7 +274,7 @@ pub(super) fn close<T: Tables>(
 ) -> Result<(), TableError> {
     let Some(open) = take_open(&mut conversation.row.session, request_id) else { return Ok(()) };
     let row = cx.tables.question(conversation.id(), request_id)?;
-    let Some(QuestionRow { question, callback, is_reused, standing }) = row else {
+    let Some(QuestionRow { question, callback, is_reused, standing, .. }) = row else {
         return Err(missing(conversation));
     };
     let Standing::Open { input, .. } = standing else { return Err(missing(conversation)) };
@@ -281,7 +282,8 @@ pub(super) fn close<T: Tables>(
     conversation.row.question_bytes = conversation.row.question_bytes.saturating_sub(input.len());
     let standing = outcome(&input);
     let question = open.unwrap_or(question);
-    let row = QuestionRow { question, callback, is_reused, standing };
+    let links = Vec::new();
+    let row = QuestionRow { question, callback, is_reused, links, standing };
     cx.tables.put_question(conversation.id(), row)?;
     if callback.is_none() {
         conversation.announce(cx);

@@ -3,6 +3,7 @@
 //! When written, each shape borrows from what the relay holds, so that sending copies nothing. When
 //! read from JSON it owns its content, except for the message of an event, which stays in place.
 
+mod answer_link;
 mod environment;
 mod event;
 mod frame;
@@ -11,6 +12,7 @@ mod receipt;
 mod session;
 mod sign_in;
 
+pub use answer_link::{AnswerLink, AnswerLinkPost, LinkedAnswer, LinkedQuestion};
 pub use environment::{EnvironmentList, EnvironmentView, HealthcheckView};
 pub use event::{EventPage, EventView, Origin, write_page};
 pub use frame::{OverviewFrame, SessionFrame, ViewerAlive};

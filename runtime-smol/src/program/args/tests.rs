@@ -22,6 +22,7 @@ fn serve() -> Serve {
         keeping: Keeping { max_data: 10 << 30, keep_ended: Duration::from_secs(90 * 86_400) },
         has_code_sessions: false,
         demand_trusted: None,
+        oidc: None,
         health: None,
     }
 }

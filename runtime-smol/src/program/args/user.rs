@@ -2,11 +2,14 @@
 
 use footbridge_cli::args::LogArgs;
 use footbridge_cli::exit::Error;
+use footbridge_core::relay::OidcWho;
 
 use super::Data;
 
 /// The account of whom a relay runs for: the first one, and that of what there was before others.
 pub(in crate::program) const PERSON: &str = "owner";
+/// The longest name that a provider may have for somebody, in bytes.
+const MAX_WHO_BYTES: usize = 255;
 /// The longest name of a person, in bytes.
 const MAX_NAME_BYTES: usize = 32;
 
@@ -22,17 +25,24 @@ pub(in crate::program) struct User {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::program) enum Change {
-    Add(String),
+    /// A person, and as whom a provider knows them; also of one who is there already.
+    Add(String, Vec<OidcWho>),
     Remove(String),
     List,
 }
 
 impl Change {
     /// From the words after `user`.
-    pub(in crate::program) fn of(words: &[String]) -> Result<Self, Error> {
+    pub(in crate::program) fn of(words: &[String], who: Vec<OidcWho>) -> Result<Self, Error> {
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         match words[..] {
-            ["add", name] => Ok(Self::Add(checked(name)?)),
+            ["add", PERSON] if !who.is_empty() => {
+                Ok(Self::Add(PERSON.to_owned(), checked_who(who)?))
+            }
+            ["add", name] => Ok(Self::Add(checked(name)?, checked_who(who)?)),
+            _ if !who.is_empty() => Err(Error::usage(
+                "--oidc-subject and --oidc-email go with footbridge relay user add NAME".to_owned(),
+            )),
             ["remove", name] => Ok(Self::Remove(checked(name)?)),
             ["list"] => Ok(Self::List),
             _ => Err(Error::usage(
@@ -40,6 +50,21 @@ impl Change {
             )),
         }
     }
+}
+
+/// As a provider may call somebody: one line, and not too long.
+fn checked_who(who: Vec<OidcWho>) -> Result<Vec<OidcWho>, Error> {
+    for one in &who {
+        let (OidcWho::Subject(text) | OidcWho::Email(text)) = one;
+        let is_email = matches!(one, OidcWho::Subject(_)) || text.contains('@');
+        let is_line = !text.is_empty() && text.trim() == text && !text.contains(char::is_control);
+        if !is_email || !is_line || text.len() > MAX_WHO_BYTES {
+            return Err(Error::usage(format!(
+                "{text:?} is nobody at a provider: --oidc-subject takes the sub in its tokens, --oidc-email an address"
+            )));
+        }
+    }
+    Ok(who)
 }
 
 fn checked(name: &str) -> Result<String, Error> {

@@ -20,8 +20,8 @@ use footbridge_cli::exit::Error;
 use footbridge_cli::near::nearest;
 use footbridge_cli::token::{TOKEN_VARIABLE, TRUST_VARIABLES};
 use footbridge_cli::value::{
-    Count, DemandTrust, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis, Relays,
-    Size, Span, SpawnMode, Transport, Value, Variables,
+    Count, DemandTrust, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis,
+    PlainText, Relays, Size, Span, SpawnMode, Transport, Value, Variables,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -177,6 +177,9 @@ settings! {
     keep_ended: Span, [Up, Relay], Span(ENDED_SESSION_KEPT_FOR);
     code_sessions: bool, [Up, Relay], false;
     demand_trusted_device: DemandTrust, [Up, Relay], DemandTrust::Off;
+    oidc_issuer: Option<PlainText>, [Up, Relay], None;
+    oidc_client_id: Option<PlainText>, [Up, Relay], None;
+    oidc_client_secret_file: Option<PathBuf>, [Up, Relay], None;
     no_trusted_device: bool, [LogIn], false;
     relay: Option<BaseUrl>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
     ca_file: Option<PathBuf>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
