@@ -564,6 +564,10 @@ impl Machine for Bridge {
                 }
                 Step::Do(action) => return Step::Do(self.outgoing(action)),
                 Step::Tell(notice) => self.noticed(notice),
+                // What the program asks for is no event of the worker's, whose time goes on all the same.
+                Step::Wait(Some(deadline)) if deadline <= self.now.mono => {
+                    self.worker.handle(self.now, Event::Tick);
+                }
                 Step::Wait(deadline) => {
                     let has_passed = self.pump();
                     self.look();

@@ -458,6 +458,16 @@ fn an_ordinary_teardown_reports_a_result_stops_the_work_and_deregisters() {
 }
 
 #[test]
+fn what_is_published_after_a_deadline_and_before_its_timer_is_no_wait_in_the_past() {
+    let (mut bench, link) = Bench::connected(|_| {});
+    let deadline = bench.hand.deadline.expect("a heartbeat, or a ping");
+    bench.hand.now.mono = deadline + Duration::from_millis(1);
+    bench.command(BridgeCommand::Reachable(true));
+    assert!(bench.hand.deadline.is_none_or(|next| next > deadline));
+    bench.frame(link, &ControlFrame::Ping);
+}
+
+#[test]
 fn an_agent_that_was_killed_is_reported_as_that() {
     let (mut bench, link) = Bench::connected(|_| {});
     bench.publish(&said(1));

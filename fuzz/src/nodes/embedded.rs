@@ -479,6 +479,8 @@ impl Node for Embedded {
                     self.noticed(notice);
                     return Step::Tell(NodeNotice::Words(words));
                 }
+                // What the agent does is no event of the bridge's, whose timer is as late as the node's.
+                Step::Wait(Some(at)) if at <= self.now.mono => bridge.handle(self.now, Event::Tick),
                 Step::Wait(at) => return Step::Wait(self.deadline(at)),
                 Step::Finished(Ok(())) if !self.is_ordered_down => {
                     self.bridge = None;
