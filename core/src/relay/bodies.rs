@@ -5,10 +5,10 @@
 
 use alloc::collections::BTreeMap;
 
+use super::answering::Answering;
 use super::http::authority::Identity;
 use super::http::error::ApiError;
 use super::http::route::{Route, Sends};
-use super::trust::Answering;
 use crate::base::id::OpId;
 use crate::base::limits::{
     BODY_GRACE, BODY_RATE, MAX_BODY_BYTES_OF_PEOPLE, MAX_BODY_BYTES_OF_STRANGERS,

@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
 
-use super::oidc::{OidcConfig, OidcConfigError};
+use super::oidc::config::{OidcConfig, OidcConfigError};
 use crate::auth::is_worker_credential;
 use crate::base::limits::{self, MIN_TOKEN_BYTES, MIN_TOKEN_PAIRS};
 use crate::base::secret::Secret;

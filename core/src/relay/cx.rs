@@ -20,7 +20,7 @@ use super::http::site::Site;
 use super::http::views;
 use super::notice::RelayNotice;
 use super::oauth::LogIns;
-use super::oidc::Oidc;
+use super::oidc::known::Oidc;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, StreamKind, Timer};
 use super::store_calls::StoreCalls;

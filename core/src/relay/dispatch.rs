@@ -3,6 +3,7 @@
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
+use super::answering::Answering;
 use super::bodies::Admitted;
 use super::cx::{Cx, Shared};
 use super::device_tokens::AccessClaims;
@@ -16,7 +17,6 @@ use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
 use super::pending::{CodeCall, Noted, Pending};
-use super::trust::Answering;
 use super::{
     answer_links, code_sessions, links, oauth, oidc, people, push, sign_in, trust, viewer_api,
     worker_api,

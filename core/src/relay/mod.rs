@@ -44,6 +44,7 @@
 
 mod answer_links;
 mod answer_tokens;
+mod answering;
 mod bodies;
 mod close;
 mod code_sessions;

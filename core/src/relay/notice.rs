@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::net::IpAddr;
 
 use super::config::AccessToken;
-use super::oidc::OidcPerson;
+use super::oidc::config::OidcPerson;
 use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::base::secret::Secret;
 use crate::contract::action::Method;

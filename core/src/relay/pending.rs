@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::http::error::ApiError;
-use super::oidc::SigningIn;
+use super::oidc::call::SigningIn;
 use super::subject::Need;
 use crate::base::id::{DeviceId, EnvironmentId, OpId, PushId, SessionId};
 use crate::base::time::Instant;

@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::notice::RelayNotice;
-use super::oidc::Call;
+use super::oidc::call::Call;
 use super::pending::Pending;
 use crate::base::id::OpId;
 use crate::engine::runner;

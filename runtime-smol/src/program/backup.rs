@@ -9,8 +9,8 @@ use footbridge_cli::exit::Error;
 use footbridge_cli::print;
 
 use super::args::Backup;
-use super::data::{self, PUSH_KEY, SIGNING_KEY, TLS, TOKEN};
-use super::users::{UNFINISHED, USERS};
+use super::data::{self, PUSH_KEY, SIGNING_KEY, TLS, TOKEN, USERS};
+use super::users::UNFINISHED;
 
 pub(super) fn run(args: &Backup) -> Result<(), Error> {
     let (directory, sources) = data::places(&args.data, &args.reports)?;

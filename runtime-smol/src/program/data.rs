@@ -25,6 +25,8 @@ pub(super) const PUSH_KEY: &str = "push-key";
 pub(super) const TLS: &str = "tls";
 /// The access token's file, in a directory that was chosen by its owner.
 pub(super) const TOKEN: &str = "token";
+/// The directory of its people besides the owner, in the data directory.
+pub(super) const USERS: &str = "users";
 /// The data directory's name in the state directory.
 const RELAY: &str = "relay";
 

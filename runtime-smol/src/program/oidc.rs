@@ -11,7 +11,7 @@ use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{OidcConfig, OidcPerson, OidcWho};
 
 use super::args::Oidc;
-use super::users::USERS;
+use super::data::USERS;
 
 /// How the files end.
 pub(super) const KNOWN_AS: &str = "oidc";

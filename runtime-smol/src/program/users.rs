@@ -15,11 +15,9 @@ use footbridge_core::relay::{AccessToken, RelayCommand};
 use smol::Timer;
 
 use super::args::user::{Change, PERSON, User};
-use super::data::{self, SIGNING_KEY};
+use super::data::{self, SIGNING_KEY, USERS};
 use super::oidc;
 
-/// Their directory, in the relay's data directory.
-pub(super) const USERS: &str = "users";
 /// How the files of those end who were removed.
 const GONE: &str = "gone";
 /// How the files of those end that are being written.

@@ -16,10 +16,11 @@
 //! one of the relay's people already; nobody gets an account by it. What the browser is given in the end is
 //! the same code that a link from `footbridge sign-in` has.
 
-mod call;
-mod config;
+pub(super) mod call;
+pub(super) mod config;
 mod error;
 mod keys;
+pub(super) mod known;
 mod provider;
 mod ticket;
 mod token;
@@ -27,16 +28,15 @@ mod token;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use self::call::{Back, Step, Then};
-pub(super) use self::call::{Call, SigningIn};
+use self::call::{Call, SigningIn};
 pub use self::config::{OidcConfig, OidcConfigError, OidcPerson, OidcWho, Rs256};
 use self::error::OidcError;
-use self::keys::{Key, keys_in};
+use self::keys::keys_in;
 use self::provider::{Provider, add, basic, document_url};
 use self::ticket::Ticket;
 use self::token::{Person, Read};
@@ -55,19 +55,10 @@ use crate::base::limits::{
 };
 use crate::base::secret::Secret;
 use crate::base::text::is_hidden;
-use crate::base::time::Instant;
 use crate::contract::action::{Action, Answer, Method, Reach, Request, Response};
 use crate::contract::event::{IncomingRequest, IoError};
 use crate::store::{self, AccountId, StoreOp};
 use crate::wire::audit::ActorKind;
-
-/// What is known of the provider, and how many sign-ins ask it something.
-#[derive(Default)]
-pub(super) struct Oidc {
-    provider: Option<(Instant, Provider)>,
-    keys: Option<(Instant, Vec<Key>)>,
-    under_way: usize,
-}
 
 /// `GET /v1/oidc`: whether there is a provider, for the page.
 pub(super) fn show(cx: &mut Cx, op: OpId) {
