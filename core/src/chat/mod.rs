@@ -48,8 +48,8 @@ const VIEWERS: ClientKey = 2;
 /// What runs beside an agent is decided where it runs.
 const NO_LATITUDE: &str = "this agent belongs to a terminal: only there can that be changed";
 
-fn refused(line: &Text) -> Out {
-    let id = Head::parse(line).ok().and_then(|head| head.request_id).unwrap_or_default();
+fn refused(head: Head) -> Out {
+    let id = head.request_id.unwrap_or_default();
     Vec::from([(control::error(&id, NO_LATITUDE), Audience::Only(VIEWERS))])
 }
 
@@ -273,9 +273,10 @@ impl Role for Chatting {
             }
             ChatCommand::Viewers(line) => {
                 self.untaken += 1;
-                let out = match Latitude::of(&line) {
+                let head = Head::parse(&line).unwrap_or_default();
+                let out = match Latitude::of(&head, &line) {
                     None | Some(Latitude::Mode) => self.agent.heard(&mut cx.fx, VIEWERS, &line),
-                    Some(_) => refused(&line),
+                    Some(_) => refused(head),
                 };
                 self.publish(cx, Voice::Viewer, out);
             }

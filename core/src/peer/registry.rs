@@ -91,11 +91,47 @@ impl Record {
 
     /// When a process was started, from its `/proc/PID/stat`.
     pub fn start_in(stat: &[u8]) -> Option<u64> {
-        // Its name may contain anything, brackets too.
-        let text = String::from_utf8_lossy(stat);
-        let (_, fields) = text.rsplit_once(") ")?;
-        fields.split(' ').nth(19)?.trim().parse().ok()
+        field_in(stat, 19)?.parse().ok()
     }
+
+    /// Which process has started it, or taken it over, from the same.
+    pub fn parent_in(stat: &[u8]) -> Option<u32> {
+        field_in(stat, 1)?.parse().ok()
+    }
+}
+
+/// A field of a `/proc/PID/stat`, counted from the one after the name.
+fn field_in(stat: &[u8], at: usize) -> Option<String> {
+    // Its name may contain anything, brackets too.
+    let text = String::from_utf8_lossy(stat);
+    let (_, fields) = text.rsplit_once(") ")?;
+    fields.split(' ').nth(at).map(|field| field.trim().to_owned())
+}
+
+/// What a process that was not told its session has come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Descent<'r, F> {
+    /// From no host of sessions.
+    NoSession,
+    /// From the only session of a host, whose record is in that file.
+    Session(&'r F, &'r Entry),
+    /// From one of several sessions of this host's process.
+    OneOfSeveral(u32),
+}
+
+/// What the host of a session has started is no person. `ancestors` are the processes that it
+/// descends from, the nearest first.
+pub fn descent<'r, F>(records: &'r [(F, Record)], ancestors: &[u32]) -> Descent<'r, F> {
+    for ancestor in ancestors {
+        for (file, record) in records.iter().filter(|(_, record)| record.pid == *ancestor) {
+            match &record.sessions[..] {
+                [] => {}
+                [entry] => return Descent::Session(file, entry),
+                _ => return Descent::OneOfSeveral(record.pid),
+            }
+        }
+    }
+    Descent::NoSession
 }
 
 /// A session as others see it, however many addresses it has.
@@ -242,6 +278,21 @@ mod tests {
         let stat = b"7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 4711 1 1";
         assert_eq!(Record::start_in(stat), Some(4711));
         assert_eq!(Record::start_in(b"7 (a"), None);
+    }
+
+    #[test]
+    fn what_a_host_has_started_is_its_sessions_or_one_of_them() {
+        let one = || entry("session_1", None, Some("/one"));
+        let two = || entry("session_2", None, Some("/two"));
+        let records = [
+            ("none", record(5, Vec::new())),
+            ("one", record(6, Vec::from([one()]))),
+            ("two", record(7, Vec::from([one(), two()]))),
+        ];
+        assert_eq!(descent(&records, &[3, 5]), Descent::NoSession);
+        assert_eq!(descent(&records, &[3, 5, 6, 7]), Descent::Session(&"one", &one()));
+        assert_eq!(descent(&records, &[7, 6]), Descent::OneOfSeveral(7));
+        assert_eq!(Record::parent_in(b"9 (a ) b) S 4711 1 1"), Some(4711));
     }
 
     #[test]

@@ -27,9 +27,11 @@ pub(crate) enum Latitude {
 const STRICT_MODES: [&str; 2] = ["default", "plan"];
 
 impl Latitude {
-    /// What a line changes, if it is such a request. One that cannot be read counts as one.
-    pub(crate) fn of(line: &Text) -> Option<Self> {
-        let head = Head::parse(line).ok().filter(|head| head.kind() == Kind::ControlRequest)?;
+    /// What a line with this head changes, if it is such a request. One that cannot be read counts as one.
+    pub(crate) fn of(head: &Head, line: &Text) -> Option<Self> {
+        if head.kind() != Kind::ControlRequest {
+            return None;
+        }
         match head.subtype.as_deref()? {
             "set_permission_mode" => {
                 let mode = request::<Mode>(line).and_then(|request| request.mode);
@@ -115,7 +117,8 @@ mod tests {
 
     fn of(request: &str) -> Option<Latitude> {
         let line = format!(r#"{{"type":"control_request","request_id":"r","request":{request}}}"#);
-        Latitude::of(&Text::from(line))
+        let line = Text::from(line);
+        Latitude::of(&Head::parse(&line).expect("a message"), &line)
     }
 
     #[test]
@@ -155,6 +158,7 @@ mod tests {
         ] {
             assert_eq!(of(request), None, "{request}");
         }
-        assert_eq!(Latitude::of(&Text::from(r#"{"type":"user","request":{}}"#)), None);
+        let line = Text::from(r#"{"type":"user","request":{"subtype":"apply_flag_settings"}}"#);
+        assert_eq!(Latitude::of(&Head::parse(&line).expect("a message"), &line), None);
     }
 }

@@ -12,6 +12,7 @@ use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::hosting::conversation::is_conversation_id;
 use crate::wire::latitude::Latitude;
+use crate::wire::message::Head;
 use crate::wire::url::BaseUrl;
 use crate::wire::work_secret::WorkSecret;
 
@@ -154,8 +155,8 @@ impl Allowance {
 
     /// The error says why a viewer's line must not reach the agent: it does what a flag does that the
     /// relay may not set. Which questions a mode leaves is for those to say who may answer them.
-    pub(super) fn check_line(&self, line: &Text) -> Result<(), String> {
-        match Latitude::of(line).map(Latitude::flag) {
+    pub(super) fn check_line(&self, head: &Head, line: &Text) -> Result<(), String> {
+        match Latitude::of(head, line).map(Latitude::flag) {
             None | Some(MODE_FLAG) => Ok(()),
             Some(flag) if self.allows_flag(flag) => Ok(()),
             Some(flag) => Err(format!(

@@ -48,6 +48,13 @@ pub fn random(bytes: &mut [u8]) -> Result<(), Error> {
     })
 }
 
+/// So many random bytes from the system, as hexadecimal digits.
+pub fn random_hex<const BYTES: usize>() -> Result<String, Error> {
+    let mut bytes = [0; BYTES];
+    random(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
 /// A name that nobody else has: a random UUID (RFC 9562, version 4).
 pub fn uuid() -> Result<String, Error> {
     let mut bytes = [0; 16];

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::token::Sources;
 use footbridge_cli::worker::host_name;
-use footbridge_cli::{log_in_file, print, random, seed};
+use footbridge_cli::{log_in_file, print, random_hex, seed};
 use footbridge_core::auth::LogIn as Kept;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::client::{
@@ -30,15 +30,12 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
     // Nobody should approve what cannot be kept.
     log_in_file::prepare(&file)?;
     let replaced = log_in_file::read(&file).ok().flatten();
-    let mut key = [0; 32];
-    random(&mut key)?;
-    let seed = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let config = LogInConfig {
         relay: relay.clone(),
         name: name.clone().unwrap_or_else(host_name),
         scopes: *scopes,
         file: text(file)?,
-        seed: Secret::new(seed),
+        seed: Secret::new(random_hex::<32>()?),
         trusted_as: is_enrolled.then(|| name.clone().unwrap_or_else(trusted_as)),
     };
     let host = work::host(relay, reach)?;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::{make_token, read_token};
-use footbridge_cli::{print, random};
+use footbridge_cli::{print, random_hex};
 use footbridge_core::relay::{AccessToken, RelayCommand};
 use smol::Timer;
 
@@ -149,9 +149,7 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
                     "{name} may use this relay already: choose another name"
                 )));
             }
-            let mut digits = [0; 8];
-            random(&mut digits)?;
-            let digits: String = digits.iter().map(|byte| format!("{byte:02x}")).collect();
+            let digits = random_hex::<8>()?;
             let account = format!("{name}.{digits}");
             let path = file(&directory, &account);
             if !who.is_empty() {

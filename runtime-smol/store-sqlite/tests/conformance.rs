@@ -17,6 +17,30 @@ fn only(store: &mut SqliteStore, transaction: Transaction) -> Committed {
     committed.expect("no failure")
 }
 
+/// A store that is closed and opened again after every so many operations.
+struct Reopened {
+    store: Option<SqliteStore>,
+    operations: usize,
+    directory: tempfile::TempDir,
+}
+
+impl Reopened {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        Self { store: None, operations: 0, directory }
+    }
+
+    fn store(mut self) -> impl FnMut(Transaction) -> Committed {
+        move |transaction| {
+            self.operations += 1;
+            if self.operations.is_multiple_of(23) {
+                self.store = None;
+            }
+            only(self.store.get_or_insert_with(|| opened(self.directory.path())), transaction)
+        }
+    }
+}
+
 #[test]
 fn it_keeps_every_promise() {
     for seed in 0..6 {
@@ -29,51 +53,21 @@ fn it_keeps_every_promise() {
 #[test]
 fn it_has_the_outcomes_of_the_store_in_memory_also_when_it_is_reopened() {
     for seed in 100..108 {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut store = Some(opened(directory.path()));
-        let mut operations = 0;
-        let compared = compare(seed, 500, |transaction| {
-            operations += 1;
-            if operations % 23 == 0 {
-                store = None;
-            }
-            only(store.get_or_insert_with(|| opened(directory.path())), transaction)
-        });
-        assert_eq!(compared, Ok(()));
+        assert_eq!(compare(seed, 500, Reopened::new().store()), Ok(()));
     }
 }
 
 #[test]
 fn it_keeps_the_audit_log_also_when_it_is_reopened() {
     for seed in 0..4 {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut store = Some(opened(directory.path()));
-        let mut operations = 0;
-        let checked = check_audit(seed, 400, |transaction| {
-            operations += 1;
-            if operations % 23 == 0 {
-                store = None;
-            }
-            only(store.get_or_insert_with(|| opened(directory.path())), transaction)
-        });
-        assert_eq!(checked, Ok(()));
+        assert_eq!(check_audit(seed, 400, Reopened::new().store()), Ok(()));
     }
 }
 
 #[test]
 fn its_links_answer_one_question_once_also_when_it_is_reopened() {
     for seed in 0..4 {
-        let directory = tempfile::tempdir().expect("a directory");
-        let mut store = Some(opened(directory.path()));
-        let mut operations = 0;
-        let checked = check_answer_links(seed, 300, |transaction| {
-            operations += 1;
-            if operations % 23 == 0 {
-                store = None;
-            }
-            only(store.get_or_insert_with(|| opened(directory.path())), transaction)
-        });
-        assert_eq!(checked, Ok(()));
+        assert_eq!(check_answer_links(seed, 300, Reopened::new().store()), Ok(()));
     }
 }
 

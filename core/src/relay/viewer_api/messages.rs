@@ -55,8 +55,11 @@ pub(in crate::relay) fn post(
     }
     let (mut names, mut new) = (Vec::new(), Vec::new());
     for (at, raw) in messages.into_iter().enumerate() {
-        if answering != Answering::Allowed && Latitude::of(&one_line(raw)).is_some() {
-            answering.check()?;
+        if answering != Answering::Allowed {
+            let line = one_line(raw);
+            if Head::parse(&line).is_ok_and(|head| Latitude::of(&head, &line).is_some()) {
+                answering.check()?;
+            }
         }
         let (name, message) = read_message(&mut cx.shared.authority.issuer, raw)
             .map_err(|why| ApiError::invalid(&format!("messages[{at}] {why}")))?;

@@ -19,6 +19,7 @@ use crate::transport::dedupe::Recent;
 use crate::wire::callback::{self, Callback};
 use crate::wire::control::{self, Answered};
 use crate::wire::message::{Head, Kind};
+use crate::worker::allowance::Allowance;
 
 /// Whose line is waiting for the agent's pipe.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -85,6 +86,8 @@ pub(super) enum AgentInput {
     StaleAnswer(String),
     /// The agent has had a message with this uuid.
     Repeated(String),
+    /// A request that the agent does not get, and why: it is answered in its place.
+    Refused { request_id: String, why: String },
     /// It is no message, or it refuses a question that this side has refused already.
     Nothing,
 }
@@ -229,8 +232,16 @@ impl Conversation {
 
     /// What to do with a line from the relay: the agent gets it if it can read it and is waiting for
     /// it. The relay counts this side's lines from `base`.
-    pub(super) fn take_input(&mut self, line: &Text, base: u64) -> AgentInput {
+    pub(super) fn take_input(
+        &mut self,
+        line: &Text,
+        base: u64,
+        allowance: &Allowance,
+    ) -> AgentInput {
         let Ok(head) = Head::parse(line) else { return AgentInput::Nothing };
+        if let Err(why) = allowance.check_line(&head, line) {
+            return AgentInput::Refused { request_id: head.request_id.unwrap_or_default(), why };
+        }
         match (head.kind(), head.request_id, head.uuid) {
             (Kind::ControlResponse, Some(id), _) => {
                 let Answered { line, is_refusal, answer } = control::asked_on(line);

@@ -98,10 +98,7 @@ impl Session {
 
     /// Gives the agent a line from the relay. The caller then has to confirm it.
     pub(super) fn give(&mut self, cx: &mut Cx<'_>, number: u64, line: &Text) {
-        if let Err(why) = cx.config.allowance.check_line(line) {
-            return self.refuse_line(cx, line, &why);
-        }
-        match self.conversation.take_input(line, self.link.base()) {
+        match self.conversation.take_input(line, self.link.base(), &cx.config.allowance) {
             AgentInput::Give => self.pass_on(cx, line),
             AgentInput::Answer { answer, times } => {
                 self.pass_on(cx, &answer);
@@ -119,15 +116,13 @@ impl Session {
                 let reason = Cow::Borrowed(REPEATED);
                 self.not_given(cx, number, Unsettled { uuids, reason, ..Unsettled::default() });
             }
+            AgentInput::Refused { request_id, why } => {
+                let answer = control::error(&request_id, &why);
+                self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), answer);
+                self.conversation.skip(Some(self.link.last_number()));
+            }
             AgentInput::Nothing => self.conversation.skip(None),
         }
-    }
-
-    /// Answers a viewer's request in the agent's place.
-    fn refuse_line(&mut self, cx: &mut Cx<'_>, line: &Text, why: &str) {
-        let id = Head::parse(line).ok().and_then(|head| head.request_id).unwrap_or_default();
-        self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), control::error(&id, why));
-        self.conversation.skip(Some(self.link.last_number()));
     }
 
     fn pass_on(&mut self, cx: &mut Cx<'_>, line: &Text) {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::value::Level;
-use footbridge_cli::{print, random};
+use footbridge_cli::{print, random_hex};
 use footbridge_core::base::id::{EnvironmentId, SessionId};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
@@ -65,7 +65,8 @@ pub(super) fn run(
         None => (created(place, wanted, &line, others.as_ref(), log)?, Vec::new()),
     };
     let mut remote = config(place, session, wanted)?;
-    (remote.client, remote.backoff) = (Some(client()?), backoff(&remote));
+    // Who answers for hooks and MCP servers, known to nobody else.
+    (remote.client, remote.backoff) = (Some(random_hex::<24>()?), backoff(&remote));
     remote.start = if is_own { Start::Beginning } else { Start::Now };
     let stand_in = StandInConfig {
         remote,
@@ -93,13 +94,6 @@ pub(super) fn run(
         let _ = commands.try_send(StandInCommand::Shutdown);
     });
     block_on(driven.or(ended)).map_err(Error::from)
-}
-
-/// Who answers for hooks and MCP servers, known to nobody else.
-fn client() -> Result<String, Error> {
-    let mut bytes = [0; 24];
-    random(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A program waits for its agent, but not for ever.

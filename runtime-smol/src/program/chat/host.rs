@@ -10,7 +10,7 @@ use footbridge_cli::agent_line::{agent_program, agent_resume, require_program};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::value::{Level, SpawnMode};
-use footbridge_cli::{random, seed, worker};
+use footbridge_cli::{random_hex, seed, worker};
 use footbridge_core::base::id::SessionId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
@@ -50,7 +50,7 @@ pub(super) fn run(ask: Args) -> Result<(), Error> {
     let directory = footbridge_cli::directory(directory.as_deref().unwrap_or(Path::new(".")))?;
     let agent = agent_program(agent.as_deref())?;
     require_program(&agent, &directory, SpawnMode::SameDir)?;
-    let own = SessionId::new(&format!("session_{}", hex()?));
+    let own = SessionId::new(&format!("session_{}", random_hex::<16>()?));
     let own = own.map_err(|error| Error::local(error.to_string()))?;
     let mut bridge = BridgeConfig::new(
         place.relay.clone(),
@@ -123,12 +123,6 @@ fn patience() -> BackoffConfig {
     let BackoffConfig { connection, general } = BackoffConfig::default();
     let forever = |track: Track| Track { cap: Duration::from_secs(30), give_up: None, ..track };
     BackoffConfig { connection: forever(connection), general: forever(general) }
-}
-
-fn hex() -> Result<String, Error> {
-    let mut bytes = [0; 16];
-    random(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn command(agent: AgentProgram, directory: String, session: &str) -> ProcessSpec {

@@ -202,7 +202,7 @@ impl Screen {
                     seq,
                     tool_use_id: None,
                     why: Withdrawal::Withdrawn {
-                        reason: "it was answered elsewhere, or is over".to_owned(),
+                        reason: "answered elsewhere, or no longer asked".to_owned(),
                     },
                 });
             }

@@ -8,7 +8,7 @@ use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::Sources;
 use footbridge_cli::value::{Format, Level, SpawnMode};
-use footbridge_cli::{print, random, worker};
+use footbridge_cli::{print, random_hex, worker};
 use footbridge_core::base::id::SessionId;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::contract::action::ProcessSpec;
@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(args: &Args) -> Result<(), Error> {
     let log = EventLog::new("footbridge direct serve", args.common.level, Format::Text);
-    let session = format!("session_{}", hex()?);
+    let session = format!("session_{}", random_hex::<16>()?);
     let directory = footbridge_cli::directory(args.directory.as_deref().unwrap_or(Path::new(".")))?;
     let agent = agent_program(args.agent.as_deref())?;
     require_program(&agent, &directory, SpawnMode::SameDir)?;
@@ -41,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<(), Error> {
         hosts: args.hosts.clone(),
         token,
         session: SessionId::new(&session).map_err(|error| Error::local(error.to_string()))?,
-        run: hex()?,
+        run: random_hex::<16>()?,
         peers: peers.clone(),
         agent: command(agent, directory.clone(), &session),
         grace: GRACE,
@@ -153,12 +153,6 @@ fn report(log: EventLog, notice: &ServeNotice) {
             log.write(Level::Warn, "survived", &[], words);
         }
     }
-}
-
-fn hex() -> Result<String, Error> {
-    let mut bytes = [0; 16];
-    random(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// The token's file, which goes with the server if it was made for it.

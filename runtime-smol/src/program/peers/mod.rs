@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use footbridge_cli::exit::Error;
 use footbridge_core::base::id::SessionId;
 use footbridge_core::base::limits::MAX_PEER_RECORD_BYTES;
-use footbridge_core::peer::registry::{Entry, Peer, Record, peers};
+use footbridge_core::peer::registry::{Descent, Entry, Peer, Record, descent, peers};
 use footbridge_core::peer::sender::Handle;
 use footbridge_core::worker::WorkerNotice;
 
@@ -194,43 +194,33 @@ fn all() -> Result<Vec<Peer>, Error> {
     Ok(peers(records()?.into_iter().map(|(_, record)| record)))
 }
 
-/// Without the variable, which many programs do not pass on: what the host of a session has started is no
-/// person.
+/// Without the variable, which many programs do not pass on.
 fn own_handle_by_descent() -> Result<(Handle, bool), Error> {
-    let above = ancestors(std::process::id());
-    for (path, record) in records()?.into_iter().filter(|(_, record)| above.contains(&record.pid)) {
-        return match &record.sessions[..] {
-            [] => continue,
-            [entry] => {
-                let can_send = entry.can_send && entry.address().is_some();
-                let record = path.to_string_lossy().into_owned();
-                Ok((Handle::Session { record, session: entry.session_id.clone() }, can_send))
-            }
-            _ => Err(Error::local(format!(
-                "this runs inside one of the sessions of process {}, and does not say in which: set {SESSION_VARIABLE}",
-                record.pid
-            ))),
-        };
+    let records = records()?;
+    match descent(&records, &ancestors(std::process::id())) {
+        Descent::NoSession => Ok((Handle::Person, true)),
+        Descent::Session(path, entry) => Ok(handle(path, entry)),
+        Descent::OneOfSeveral(pid) => Err(Error::local(format!(
+            "this runs inside one of the sessions of process {pid}, and does not say in which: set {SESSION_VARIABLE}"
+        ))),
     }
-    Ok((Handle::Person, true))
 }
 
-/// The processes that this one descends from.
-fn ancestors(mut pid: u32) -> Vec<u32> {
-    let mut all = Vec::new();
-    while all.len() < MAX_ANCESTORS
-        && let Some(parent) = parent_of(pid).filter(|parent| *parent > 1)
-    {
-        all.push(parent);
-        pid = parent;
-    }
-    all
+/// A session as a sender, and whether that can be delivered from now.
+fn handle(record: &Path, entry: &Entry) -> (Handle, bool) {
+    let can_send = entry.can_send && entry.address().is_some();
+    let (record, session) = (record.to_string_lossy().into_owned(), entry.session_id.clone());
+    (Handle::Session { record, session }, can_send)
+}
+
+/// The processes that this one descends from, the nearest first.
+fn ancestors(pid: u32) -> Vec<u32> {
+    let above = std::iter::successors(Some(pid), |pid| parent_of(*pid).filter(|pid| *pid > 1));
+    above.skip(1).take(MAX_ANCESTORS).collect()
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // A name in parentheses, which may have any in it, the state, the parent.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    Record::parent_in(&fs::read(format!("/proc/{pid}/stat")).ok()?)
 }
 
 /// Who this process sends for: the session that it runs in, or a person. The second is whether that
@@ -244,9 +234,7 @@ fn own_handle() -> Result<(Handle, bool), Error> {
     for (path, record) in records()? {
         let mut entries = record.sessions.iter();
         if let Some(entry) = entries.find(|entry| entry.session_id.is_same_session(&session)) {
-            let can_send = entry.can_send && entry.address().is_some();
-            let record = path.to_string_lossy().into_owned();
-            return Ok((Handle::Session { record, session }, can_send));
+            return Ok(handle(&path, entry));
         }
     }
     // Its host is gone, or says nothing: what is looked up when sending says so.

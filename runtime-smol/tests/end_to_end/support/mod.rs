@@ -5,7 +5,6 @@ pub(crate) mod browser;
 pub(crate) mod client;
 pub(crate) mod page;
 pub(crate) mod program;
-mod turn;
 
 use std::time::{Duration, Instant};
 

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::browser::{Browser, Wire};
 use super::poll;
-use super::turn::Turn;
 
 /// A tab of the shared browser.
 pub(crate) struct Page {
@@ -16,7 +15,6 @@ pub(crate) struct Page {
     wire: Wire,
     /// Exceptions and errors that the page has reported.
     complaints: Vec<String>,
-    _turn: Turn,
 }
 
 /// A viewer's screen.
@@ -64,9 +62,8 @@ impl Page {
     }
 
     fn in_context(browser: Arc<Browser>, context: String, url: &str) -> Self {
-        let turn = Turn::take();
         let wire = browser.new_tab(&context);
-        let mut page = Self { browser, context, wire, complaints: Vec::new(), _turn: turn };
+        let mut page = Self { browser, context, wire, complaints: Vec::new() };
         for domain in ["Page", "Runtime", "Log", "Network"] {
             page.call(&format!("{domain}.enable"), &json!({}));
         }
