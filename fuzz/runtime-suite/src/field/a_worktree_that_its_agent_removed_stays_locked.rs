@@ -6,13 +6,20 @@ use std::fs;
 use footbridge_core::worker::WorkerCommand;
 
 use crate::Runtime;
-use crate::scenarios::stage::repository::{COMMIT, Stage, git};
+use crate::scenarios::stage::repository::{COMMIT, Stage, git, git_meanwhile};
 use crate::scenarios::stage::worker::script;
 use crate::scenarios::stage::{Worker, until};
 
-/// What git has on record of all worktrees.
+/// What git is asked for what it has on record of all worktrees.
+const LIST: [&str; 3] = ["worktree", "list", "--porcelain"];
+
 fn recorded(stage: &Stage) -> String {
-    git(&stage.repository, &["worktree", "list", "--porcelain"])
+    git(&stage.repository, &LIST)
+}
+
+/// Whether git has nothing of this on record any more, while a worker may be removing it.
+fn is_forgotten(stage: &Stage, session: &str) -> bool {
+    git_meanwhile(&stage.repository, &LIST).is_some_and(|all| !all.contains(session))
 }
 
 /// Runs a worker without a session, until git has this on record.
@@ -39,7 +46,7 @@ pub fn its_lock_and_branch_go<R: Runtime>() {
         assert!(message.contains(&session), "{agent}: {result}");
         assert!(!recorded(&stage).contains("locked"), "{agent}: {}", recorded(&stage));
         assert!(!stage.branches().contains("footbridge/"), "{agent}: {}", stage.branches());
-        restart::<R>(&stage, "its record goes", || !recorded(&stage).contains(&session));
+        restart::<R>(&stage, "its record goes", || is_forgotten(&stage, &session));
         assert!(stage.worktrees().is_empty(), "{agent}");
     }
     // What is nowhere else stays.

@@ -170,6 +170,10 @@ pub fn whatever_takes_the_relays_port_is_sent_no_credential_by_one<R: Runtime>()
     };
     worker.shut_down();
     relay.kill();
+    // A message that is just about to be sent meets whatever is there.
+    viewer.tells("it is alone", |notice| {
+        matches!(notice, RemoteNotice::Disconnected { .. }).then_some(())
+    });
     viewer.say("are you there?");
     let heard = Imposter::at(&relay.address).ends_after(3 * ANSWERS.len());
     sent_nothing(&heard);

@@ -1,7 +1,7 @@
 //! A repository whose sessions have worktrees.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use footbridge_core::worker::{AgentProgram, SpawnMode, WorkerConfig};
 use serde_json::Value;
@@ -23,10 +23,20 @@ pub(crate) struct Stage {
     _home: TempDir,
 }
 
-pub(crate) fn git(directory: &Path, args: &[&str]) -> String {
+fn run_git(directory: &Path, args: &[&str]) -> Output {
     let mut git = Command::new("git");
     git.args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "protocol.file.allow=always"]);
-    let output = git.arg("-C").arg(directory).args(args).output().expect("git");
+    git.arg("-C").arg(directory).args(args).output().expect("git")
+}
+
+/// What git says, unless it meets what somebody else is just removing.
+pub(crate) fn git_meanwhile(directory: &Path, args: &[&str]) -> Option<String> {
+    let output = run_git(directory, args);
+    String::from_utf8(output.stdout).ok().filter(|_| output.status.success())
+}
+
+pub(crate) fn git(directory: &Path, args: &[&str]) -> String {
+    let output = run_git(directory, args);
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "git {args:?}: {stderr}");
     String::from_utf8(output.stdout).expect("text")
