@@ -230,7 +230,7 @@ pub(crate) enum Fact {
     StrangersBody {
         what: String,
     },
-    /// A connection to the relay was closed to make room for another one.
+    /// A connection to the relay was closed to make room for a stranger's.
     ShownOut {
         role: Role,
     },

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
-use footbridge_core::base::limits::{HEAD_TIME, STRANGER_READ_GRACE};
+use footbridge_core::base::limits::{
+    HEAD_TIME, MAX_STRANGERS_CONNECTIONS_PER_ADDRESS, STRANGER_READ_GRACE,
+};
 use footbridge_core::contract::action::Answer;
 use footbridge_core::contract::clients::{ListenLimits, Standing};
 use footbridge_core::contract::event::{Body, IncomingRequest};
@@ -98,12 +100,30 @@ impl Network {
         }
         let (Some(door), Some(surplus)) = (&mut self.door, surplus) else { return };
         let Some(conn) = door.conns.get(&surplus).copied() else { return };
-        if let Some(client) = self.conns.get(&conn).and_then(|conn| conn.client) {
+        if let Some(client) = self.conns.get(&conn).and_then(|conn| conn.client)
+            && self.is_crowded_by_strangers(conn, client.party)
+        {
             let role = cx.parties[client.party].role;
             cx.fact(Fact::ShownOut { role });
         }
         self.reset(cx, conn);
         self.forget(conn);
+    }
+
+    /// Whether strangers took the place of a party's connection: people make room for people, and
+    /// whoever takes all the places of an address before saying who it is, for itself.
+    fn is_crowded_by_strangers(&self, conn: ConnId, party: PartyId) -> bool {
+        let Some(door) = &self.door else { return false };
+        let is_unknown = |conn| matches!(door.inside.get(conn), Some((_, Standing::Stranger)));
+        let is_own = |conn| {
+            self.conns
+                .get(conn)
+                .and_then(|conn| conn.client)
+                .is_some_and(|client| client.party == party)
+        };
+        is_unknown(&conn)
+            && door.inside.keys().filter(|conn| is_unknown(conn) && is_own(conn)).count()
+                <= MAX_STRANGERS_CONNECTIONS_PER_ADDRESS
     }
 
     /// A stranger opens a connection.
