@@ -7,6 +7,7 @@ use footbridge_core::contract::machine::Outcome;
 
 use crate::git::{Commit, Touched};
 use crate::ids::{ConnId, HostId, PartyId, ProcessId, Role};
+use crate::nodes::machines::MachineNotice;
 use crate::nodes::viewer::notice::ViewerNotice;
 
 /// One thing that happened, seen from outside.
@@ -60,6 +61,8 @@ pub(crate) enum Fact {
         viewer: PartyId,
         notice: ViewerNotice,
     },
+    /// A machine that was logged in has seen something.
+    Machine(MachineNotice),
     /// A party has started.
     Started {
         party: PartyId,

@@ -27,6 +27,8 @@ pub(crate) enum Role {
     Shell(ProcessId),
     /// A client with a good access token and bad manners.
     Mallory,
+    /// Somebody who logs machines in and ends them.
+    Machines,
     /// Somebody without a credential.
     Stranger,
     /// A relay that says anything.

@@ -31,6 +31,7 @@ virtual time, all drawn from a seed.
   --embedded Y     whether a program exposes its own session: yes or no
   --strangers Y    whether somebody without a credential takes part: yes or no
   --code-sessions Y  whether sessions of some workers travel as version 2
+  --machines Y     whether somebody logs machines in and ends them
   --mutant NAME    break something on purpose
   --list           list all kinds of agents, faults and mutants
   --help           show this text
@@ -91,7 +92,7 @@ fn parse() -> Result<Option<Args>, lexopt::Error> {
             }
             Long(
                 name @ ("steps" | "minutes" | "workers" | "viewers" | "agent" | "faults"
-                | "strangers" | "embedded" | "code-sessions" | "mutant"),
+                | "strangers" | "embedded" | "code-sessions" | "machines" | "mutant"),
             ) => {
                 let name = name.to_owned();
                 let value = parser.value()?.string()?;

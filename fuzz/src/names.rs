@@ -14,6 +14,8 @@ pub(crate) const LIAR_URL: &str = "https://liar.example";
 pub(crate) const MAX_LINE_BYTES: usize = 64 << 10;
 /// The access token of someone who owns nothing here.
 pub(crate) const MALLORY_TOKEN: &str = "mallory-has-one-as-well";
+/// The access token of someone who logs machines in and ends them.
+pub(crate) const DORA_TOKEN: &str = "dora-logs-machines-in-and-out";
 /// The path of a worker's token file.
 pub(crate) const TOKEN_FILE: &str = "/config/token";
 /// The name of an unknown field, header and message type.

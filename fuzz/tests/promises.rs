@@ -54,10 +54,11 @@ fn what_once_went_wrong_does_not_again() {
         let (arguments, _) = line.split_once("::").expect("a line says why it is kept");
         let mut options =
             arguments.parse::<Options>().unwrap_or_else(|error| panic!("{line}: {error}"));
-        // Those that say nothing of version 2 were kept before there was one.
+        // Those that say nothing of version 2, or of machines, were kept before there were any.
         options.code_sessions.get_or_insert(false);
         // Nor of a program with a bridge.
         options.embedded.get_or_insert(false);
+        options.machines.get_or_insert(false);
         options
     };
     let kept: Vec<Options> = lines.map(options).collect();

@@ -5,6 +5,7 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::text::Text;
+use footbridge_core::base::time::UnixTime;
 use footbridge_core::contract::action::{Action, Message};
 use footbridge_core::contract::event::Event;
 use footbridge_core::store::{Origin, StoreOp};
@@ -227,6 +228,18 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
         }
         (Mutant::OldEpoch, Role::Relay, Action::Store { op, mut transaction }) => {
             take_newest_link(cx, id, &mut transaction.op);
+            vec![Action::Store { op, transaction }]
+        }
+        (Mutant::BelievesTokens, Role::Relay, Action::Store { op, mut transaction }) => {
+            if let StoreOp::CheckDevice { .. } = &*transaction.op {
+                *transaction.op = StoreOp::Find { environment: None, session: None };
+            }
+            vec![Action::Store { op, transaction }]
+        }
+        (Mutant::LongWindow, Role::Relay, Action::Store { op, mut transaction }) => {
+            if let StoreOp::TrustDevice { .. } = &*transaction.op {
+                transaction.at.wall = UnixTime::from_millis(0);
+            }
             vec![Action::Store { op, transaction }]
         }
         (Mutant::ForgetsBatch, Role::Worker, Action::Request { op, request })

@@ -169,6 +169,10 @@ mutants! {
     ForgetsBatch = "forgets-batch" found by "no acknowledged loss" within 40,
     /// A program signs with a handle that was good when it was asked for.
     StaleSender = "stale-sender" found by "true sender" within 20,
+    /// A relay does not ask its store whether a machine was ended.
+    BelievesTokens = "believes-tokens" found by "ended machines" within 20,
+    /// A relay takes machines for trusted ones whenever they ask.
+    LongWindow = "long-window" found by "ended machines" within 60,
     /// A relay tells its runtime of nobody who they are.
     Unvouched = "unvouched" found by "strangers" within 20,
     /// A runtime closes no connection, however many there are.
@@ -191,6 +195,11 @@ impl Mutant {
     /// Whether it takes an embedded bridge to find it out. The worlds of the others have none.
     pub(crate) const fn meets_a_bridge(self) -> bool {
         matches!(self, Self::StaleSender)
+    }
+
+    /// Whether it takes somebody who logs machines in to find it out. The worlds of the others have none.
+    pub(crate) const fn meets_machines(self) -> bool {
+        matches!(self, Self::BelievesTokens | Self::LongWindow)
     }
 
     /// The kind of agent that gives it the most opportunities.

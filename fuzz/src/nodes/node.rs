@@ -8,6 +8,7 @@ use footbridge_core::contract::machine::{Machine, Step};
 
 use crate::ids::ProcessId;
 use crate::nodes::knock::Knock;
+use crate::nodes::machines::MachineNotice;
 use crate::nodes::viewer::notice::ViewerNotice;
 
 /// What the world can tell a node from outside.
@@ -32,6 +33,8 @@ pub(crate) enum NodeNotice {
     Signs { from: String },
     /// What its agent says begins with this, from before it started.
     SaidBefore { process: ProcessId, session: String, line: String },
+    /// What a machine that was logged in has seen.
+    Machine(MachineNotice),
     /// A stranger opens a connection.
     Knocks(Knock),
 }

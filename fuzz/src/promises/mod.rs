@@ -1,6 +1,7 @@
 //! The promises of the design, each as a judge of what can be observed from outside.
 
 mod bounded;
+mod ended_machines;
 mod fail_closed;
 mod fresh_tokens;
 mod guarded;
@@ -76,6 +77,7 @@ impl Promises {
             Box::new(strangers::Strangers::default()),
             Box::new(one_epoch::OneEpoch::default()),
             Box::new(true_sender::TrueSender::default()),
+            Box::new(ended_machines::EndedMachines::default()),
         ];
         Self { all, calm_since: None }
     }

@@ -23,6 +23,10 @@ const STRANGERS_OF_256: u8 = 40;
 const EMBEDDED: u64 = 0xe5be_dded;
 /// In so many of 256 runs one does.
 const EMBEDDED_OF_256: u8 = 40;
+/// Combined with the run's seed to draw whether somebody logs machines in.
+const MACHINES: u64 = 0x0064_6f72_6121;
+/// In so many of 256 runs somebody does.
+const MACHINES_OF_256: u8 = 40;
 
 pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
     let World { cx, git, .. } = world;
@@ -60,6 +64,9 @@ pub(crate) fn set_the_scene(world: &mut World, options: &Options) {
     if has_embedded(options) {
         add(cx, seed, "program", Role::Embedded);
     }
+    if has_machines(options) {
+        add(cx, seed, "machines", Role::Machines);
+    }
     git.set_up(cx);
     for id in 0..cx.parties.len() {
         if cx.parties[id].role == Role::Liar && !has_liar {
@@ -95,6 +102,18 @@ fn has_embedded(options: &Options) -> bool {
         }
     };
     options.embedded.unwrap_or_else(drawn)
+}
+
+/// Whether somebody logs machines in and ends them. That comes from a random stream of its own, too.
+fn has_machines(options: &Options) -> bool {
+    let drawn = || match options.mutant {
+        Some(mutant) => mutant.meets_machines(),
+        None => {
+            options.workers.is_none()
+                && Rng::with_seed(options.seed ^ MACHINES).u8(..) < MACHINES_OF_256
+        }
+    };
+    options.machines.unwrap_or_else(drawn)
 }
 
 fn add(cx: &mut Cx, seed: u64, name: &str, role: Role) -> PartyId {

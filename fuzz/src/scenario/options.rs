@@ -31,6 +31,8 @@ pub struct Options {
     pub embedded: Option<bool>,
     /// Whether sessions of some workers travel as version 2.
     pub code_sessions: Option<bool>,
+    /// Whether somebody logs machines in and ends them.
+    pub machines: Option<bool>,
     /// The deliberately broken part.
     pub mutant: Option<Mutant>,
     /// Whether to keep a trace.
@@ -51,6 +53,7 @@ impl Options {
             strangers: None,
             embedded: None,
             code_sessions: None,
+            machines: None,
             mutant: None,
             trace: false,
         }
@@ -72,6 +75,7 @@ impl Options {
             "code-sessions" => yes_or_no(value).map(|has| self.code_sessions = Some(has)),
             "embedded" => yes_or_no(value).map(|is_there| self.embedded = Some(is_there)),
             "strangers" => yes_or_no(value).map(|are_there| self.strangers = Some(are_there)),
+            "machines" => yes_or_no(value).map(|has| self.machines = Some(has)),
             "mutant" => mutant_of(value).map(|mutant| self.mutant = Some(mutant)),
             _ => return None,
         })
@@ -164,6 +168,9 @@ impl fmt::Display for Options {
         if let Some(has) = self.code_sessions {
             write!(f, " --code-sessions {}", if has { "yes" } else { "no" })?;
         }
+        if let Some(has) = self.machines {
+            write!(f, " --machines {}", if has { "yes" } else { "no" })?;
+        }
         if let Some(mutant) = self.mutant {
             write!(f, " --mutant {}", mutant.name())?;
         }
@@ -178,7 +185,8 @@ mod tests {
     #[test]
     fn the_arguments_that_replay_a_run_are_read_as_written() {
         let all = "--seed 7 --steps 1500 --minutes 2 --workers 1 --viewers 3 --agent askingmany \
-                   --faults cut,versions --strangers no --embedded yes --code-sessions yes --mutant lost-write";
+                   --faults cut,versions --strangers no --embedded yes --code-sessions yes \
+                   --machines no --mutant lost-write";
         for arguments in ["--seed 9 --steps 400000", "--seed 9 --steps 1 --faults none", all] {
             let options: Options = arguments.parse().expect("valid arguments");
             assert_eq!(options.to_string(), arguments);

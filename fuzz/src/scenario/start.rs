@@ -19,9 +19,10 @@ use crate::fact::Fact;
 use crate::faults::FaultKind;
 use crate::ids::{PartyId, Role};
 use crate::mutants::Mutant;
-use crate::names::{LIAR_URL, MALLORY_TOKEN, MAX_LINE_BYTES, RELAY_URL};
+use crate::names::{DORA_TOKEN, LIAR_URL, MALLORY_TOKEN, MAX_LINE_BYTES, RELAY_URL};
 use crate::nodes::embedded::{Embedded, Habits};
 use crate::nodes::liar::Liar;
+use crate::nodes::machines::Machines;
 use crate::nodes::mallory::Mallory;
 use crate::nodes::node::{Driven, Node, NodeNotice, Order};
 use crate::nodes::stranger::Stranger;
@@ -58,6 +59,7 @@ pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<
         Role::Mallory => {
             Box::new(Driven { machine: Mallory::new(seed), command: |_| None, is_traced })
         }
+        Role::Machines => Box::new(Machines::new(seed)),
         Role::Stranger => {
             let beside = world.cx.parties.iter().position(|party| party.role == Role::Worker);
             let neighbour = address_of(&world.cx, beside.unwrap_or(id));
@@ -77,6 +79,7 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
     };
     let (token, signing) = world.tokens.relay_keys(&mut world.cx);
     config.access_tokens = vec![person("alice", &token), person("mallory", MALLORY_TOKEN)];
+    config.access_tokens.push(person("dora", DORA_TOKEN));
     if world.cx.plan.has(FaultKind::TokenExpiry) {
         config.session_token_life = Duration::from_secs(world.cx.rng.u64(30..600));
         config.worker_token_life = worker_token_life(options);

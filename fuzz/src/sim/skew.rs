@@ -72,9 +72,12 @@ impl Skew {
                 self.version(party, found.life)
             }
             // Parties with bad manners need no other version.
-            Role::Shell(_) | Role::Mallory | Role::Stranger | Role::Liar | Role::Victim => {
-                Version::This
-            }
+            Role::Shell(_)
+            | Role::Mallory
+            | Role::Machines
+            | Role::Stranger
+            | Role::Liar
+            | Role::Victim => Version::This,
         }
     }
 

@@ -230,6 +230,10 @@ impl World {
             NodeNotice::SaidBefore { process, session, line } => {
                 self.cx.fact(Fact::Printed { process, session, line, is_message: true });
             }
+            NodeNotice::Machine(notice) => {
+                self.cx.trace.record(at, &self.cx.parties[id].name, || format!("sees {notice:?}"));
+                self.cx.fact(Fact::Machine(notice));
+            }
             NodeNotice::Knocks(knock) => self.network.knock(&mut self.cx, id, knock),
         }
     }
