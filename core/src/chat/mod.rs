@@ -275,7 +275,9 @@ impl Role for Chatting {
                 self.untaken += 1;
                 let head = Head::parse(&line).unwrap_or_default();
                 let out = match Latitude::of(&head, &line) {
-                    None | Some(Latitude::Mode) => self.agent.heard(&mut cx.fx, VIEWERS, &line),
+                    None | Some(Latitude::Mode | Latitude::Other) => {
+                        self.agent.heard(&mut cx.fx, VIEWERS, &line)
+                    }
                     Some(_) => refused(head),
                 };
                 self.publish(cx, Voice::Viewer, out);

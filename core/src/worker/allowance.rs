@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::hosting::conversation::is_conversation_id;
-use crate::wire::latitude::Latitude;
+use crate::wire::latitude::{self, Latitude};
 use crate::wire::message::Head;
 use crate::wire::url::BaseUrl;
 use crate::wire::work_secret::WorkSecret;
@@ -74,9 +74,7 @@ impl Allowance {
     pub(super) fn check_variable(&self, name: &str, value: &Secret) -> Result<(), String> {
         let is_name = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
         if name.is_empty() || !name.bytes().all(is_name) || value.reveal().contains('\0') {
-            return Err(format!(
-                "the work secret's variable {name:?} has an invalid name or value"
-            ));
+            return Err(format!("the variable {name:?} has an invalid name or value"));
         }
         let allowed = VARIABLES.into_iter().chain(self.variables.iter().map(String::as_str));
         let is_allowed = allowed.into_iter().any(|allowed| match allowed.strip_suffix('*') {
@@ -153,10 +151,16 @@ impl Allowance {
         if self.allows_flag(MCP_FLAG) { Ok(()) } else { Err(refused_flag(MCP_FLAG)) }
     }
 
-    /// The error says why a viewer's line must not reach the agent: it does what a flag does that the
-    /// relay may not set. Which questions a mode leaves is for those to say who may answer them.
+    /// The error says why a viewer's line must not reach the agent: it does what a flag or a variable does
+    /// that the relay may not set. Everything else, and which questions a mode leaves, is for those to say
+    /// who may answer questions.
     pub(super) fn check_line(&self, head: &Head, line: &Text) -> Result<(), String> {
-        match Latitude::of(head, line).map(Latitude::flag) {
+        let Some(latitude) = Latitude::of(head, line) else { return Ok(()) };
+        match latitude.flag() {
+            None if latitude == Latitude::Variables => latitude::variables(line)
+                .ok_or_else(|| String::from("its variables cannot be read"))?
+                .iter()
+                .try_for_each(|(name, value)| self.check_variable(name, value)),
             None | Some(MODE_FLAG) => Ok(()),
             Some(flag) if self.allows_flag(flag) => Ok(()),
             Some(flag) => Err(format!(

@@ -88,6 +88,8 @@ pub(super) enum AgentInput {
     Repeated(String),
     /// A request that the agent does not get, and why: it is answered in its place.
     Refused { request_id: String, why: String },
+    /// A message that the agent does not get, and why.
+    NotAllowed { uuid: Option<String>, why: String },
     /// It is no message, or it refuses a question that this side has refused already.
     Nothing,
 }
@@ -240,7 +242,10 @@ impl Conversation {
     ) -> AgentInput {
         let Ok(head) = Head::parse(line) else { return AgentInput::Nothing };
         if let Err(why) = allowance.check_line(&head, line) {
-            return AgentInput::Refused { request_id: head.request_id.unwrap_or_default(), why };
+            return match head.request_id {
+                Some(request_id) => AgentInput::Refused { request_id, why },
+                None => AgentInput::NotAllowed { uuid: head.uuid, why },
+            };
         }
         match (head.kind(), head.request_id, head.uuid) {
             (Kind::ControlResponse, Some(id), _) => {

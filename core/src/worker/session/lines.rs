@@ -121,6 +121,11 @@ impl Session {
                 self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), answer);
                 self.conversation.skip(Some(self.link.last_number()));
             }
+            AgentInput::NotAllowed { uuid, why } => {
+                let uuids = Cow::Owned(uuid.into_iter().collect());
+                let reason = Cow::Owned(why);
+                self.not_given(cx, number, Unsettled { uuids, reason, ..Unsettled::default() });
+            }
             AgentInput::Nothing => self.conversation.skip(None),
         }
     }

@@ -142,6 +142,27 @@ fn what_a_flag_does_is_no_relays_to_ask_for_unless_the_owner_allows_the_flag() {
 }
 
 #[test]
+fn the_environment_of_an_agent_is_no_relays_to_set_unless_the_owner_allows_the_variable() {
+    let ask = r#"{"type":"update_environment_variables","uuid":"U","variables":{"PATH":"/tmp"}}"#;
+    let harmless = r#"{"type":"update_environment_variables","variables":{"TZ":"UTC"}}"#;
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.sent(link);
+    bench.handle(line(link, ask));
+    assert!(bench.written(agent).is_empty());
+    let told = bench.sent(link).concat();
+    assert!(told.contains("messages_undelivered") && told.contains(r#""uuids":["U"]"#), "{told}");
+    assert!(told.contains("--allow-variable PATH"), "{told}");
+    bench.handle(line(link, harmless));
+    assert_eq!(bench.written(agent).len(), 1);
+    let (mut bench, poll) =
+        Bench::serving(|config| config.allowance.variables.push("PATH".to_owned()));
+    let Running { agent, link } = bench.start_session(poll, 1);
+    bench.handle(line(link, ask));
+    assert_eq!(bench.written(agent).len(), 1);
+}
+
+#[test]
 fn a_relay_that_was_set_back_ends_the_agent_instead_of_being_asked_for_ever() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { link, .. } = bench.start_session(poll, 1);
