@@ -333,8 +333,10 @@ pub const OIDC_PROVIDER_KEPT_FOR: Duration = Duration::from_secs(60 * 60);
 pub const OIDC_KEYS_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How far a provider's clock may be behind.
 pub const OIDC_CLOCK_SKEW: Duration = Duration::from_secs(60);
-/// Questions to a provider at once: whoever comes first is served, and who asks may be anybody.
-pub const MAX_OIDC_REQUESTS: usize = 16;
+/// Sign-ins that ask a provider something at once: who asks may be anybody.
+pub const MAX_OIDC_REQUESTS: usize = 64;
+/// The same from one address.
+pub const MAX_OIDC_REQUESTS_PER_ADDRESS: usize = 4;
 /// Keys of a provider.
 pub const MAX_OIDC_KEYS: usize = 32;
 /// Largest answer of a provider that is read, in bytes.

@@ -60,6 +60,11 @@ impl Exchanges {
         Some(Box::new(Actor { kind, id, address: client.to_string() }))
     }
 
+    /// The address of a client that is still waiting for its answer.
+    pub(super) fn client(&self, op: OpId) -> Option<IpAddr> {
+        self.waiting.get(&op).map(|exchange| exchange.client)
+    }
+
     /// Whether a client is still waiting for its answer.
     pub(super) fn is_waiting(&self, op: OpId) -> bool {
         self.waiting.contains_key(&op)

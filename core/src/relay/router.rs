@@ -124,7 +124,7 @@ impl Router {
             }
             Purpose::Oidc(call) => {
                 if let Some(failure) = failure {
-                    oidc::on_failed(cx, &call, &failure);
+                    oidc::on_failed(cx, *call, &failure);
                 }
             }
             Purpose::Store(pending, writes) => {

@@ -1,6 +1,7 @@
 //! What is asked of the provider, and what its answer is for.
 
 use alloc::string::String;
+use core::net::IpAddr;
 
 use super::ticket::Ticket;
 use crate::base::id::OpId;
@@ -11,6 +12,8 @@ use crate::base::secret::Secret;
 pub(in crate::relay) struct Call {
     /// The browser's request.
     pub(super) op: OpId,
+    /// Its address, as far as it counts.
+    pub(super) client: IpAddr,
     pub(super) step: Step,
 }
 

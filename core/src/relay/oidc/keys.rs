@@ -126,22 +126,15 @@ fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
     [head, content.to_vec()].concat()
 }
 
-/// What came of looking at a signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Genuine,
-    Forged,
-    /// It is by a key that is not among these: the provider may have changed them.
-    OtherKey,
-}
-
-pub(super) fn verdict(
+/// Whether one of these keys has signed it. If none has, the provider may have changed them, even under
+/// the same name.
+pub(super) fn has_signed(
     keys: &[Key],
     (algorithm, id): (Algorithm, Option<&str>),
     message: &[u8],
     signature: &[u8],
     rs256: Option<Rs256>,
-) -> Verdict {
+) -> bool {
     let fits = |key: &&Key| {
         let is_of_kind = matches!(
             (&key.kind, algorithm),
@@ -149,22 +142,12 @@ pub(super) fn verdict(
         );
         is_of_kind && (id.is_none() || key.id.is_none() || key.id.as_deref() == id)
     };
-    let mut fitting = keys.iter().filter(fits).peekable();
-    if fitting.peek().is_none() {
-        return Verdict::OtherKey;
-    }
-    let is_genuine = fitting.any(|key| match &key.kind {
+    keys.iter().filter(fits).any(|key| match &key.kind {
         Kind::Rsa(der) => rs256.is_some_and(|check| check(der, message, signature)),
         Kind::P256(point) => {
             let key = VerifyingKey::from_sec1_bytes(point);
             let signature = Signature::from_slice(signature);
             key.ok().zip(signature.ok()).is_some_and(|(key, of)| key.verify(message, &of).is_ok())
         }
-    });
-    match is_genuine {
-        true => Verdict::Genuine,
-        // One without a name may be of a key that is newer than these.
-        false if id.is_none() => Verdict::OtherKey,
-        false => Verdict::Forged,
-    }
+    })
 }

@@ -28,6 +28,7 @@ mod token;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -50,13 +51,13 @@ use super::purpose::Purpose;
 use super::sign_in;
 use crate::base::id::OpId;
 use crate::base::limits::{
-    MAX_OIDC_ANSWER_BYTES, MAX_OIDC_REQUESTS, OIDC_KEYS_AGAIN_AFTER, OIDC_PROVIDER_KEPT_FOR,
-    REQUEST_TIMEOUT,
+    MAX_OIDC_ANSWER_BYTES, OIDC_KEYS_AGAIN_AFTER, OIDC_PROVIDER_KEPT_FOR, REQUEST_TIMEOUT,
 };
 use crate::base::secret::Secret;
 use crate::base::text::is_hidden;
 use crate::contract::action::{Action, Answer, Method, Reach, Request, Response};
 use crate::contract::event::{IncomingRequest, IoError};
+use crate::engine::admission::counted_address;
 use crate::store::{self, AccountId, StoreOp};
 use crate::wire::audit::ActorKind;
 
@@ -131,7 +132,7 @@ fn with_provider(cx: &mut Cx, op: OpId, then: Then) {
                 return refuse(cx, op, &OidcError::Off);
             };
             let url = document_url(config);
-            ask(cx, Call { op, step: Step::Discover(then) }, get(url));
+            ask(cx, op, Step::Discover(then), get(url));
         }
     }
 }
@@ -195,7 +196,7 @@ fn redeem(cx: &mut Cx, op: OpId, provider: &Provider, back: Back, code: &Secret)
         body: Bytes::from(form),
         ..get(provider.token.clone())
     };
-    ask(cx, Call { op, step: Step::Redeem(back) }, request);
+    ask(cx, op, Step::Redeem(back), request);
 }
 
 /// Whom the relay runs for has named the provider, so it may be anywhere.
@@ -211,37 +212,52 @@ fn get(url: String) -> Request {
     }
 }
 
-fn ask(cx: &mut Cx, call: Call, request: Request) {
-    if cx.shared.oidc.under_way >= MAX_OIDC_REQUESTS {
-        return refuse(cx, call.op, &OidcError::Busy);
+fn ask(cx: &mut Cx, op: OpId, step: Step, request: Request) {
+    let Some(client) = cx.shared.exchanges.client(op).map(counted_address) else { return };
+    let oidc = &mut cx.shared.oidc;
+    if !oidc.places.take(client) {
+        return refuse(cx, op, &OidcError::Busy);
     }
-    cx.shared.oidc.under_way += 1;
+    let call = Call { op, client, step };
+    if matches!(call.step, Step::Discover(_)) {
+        match &mut oidc.discovery {
+            Some(others) => return others.push(call),
+            none => *none = Some(Vec::new()),
+        }
+    }
     let purpose = Purpose::Oidc(Box::new(call));
     cx.engine.fx.start(purpose, |op| Action::Request { op, request });
 }
 
 /// The provider has answered.
 pub(super) fn on_response(cx: &mut Cx, call: Call, response: &Response) {
-    over(cx);
-    let Call { op, step } = call;
-    if !cx.shared.exchanges.is_waiting(op) {
-        return;
-    }
-    if let Err(error) = take(cx, op, step, response) {
-        refuse(cx, op, &error);
+    for Call { op, step, .. } in over(cx, call) {
+        if !cx.shared.exchanges.is_waiting(op) {
+            continue;
+        }
+        if let Err(error) = take(cx, op, step, response) {
+            refuse(cx, op, &error);
+        }
     }
 }
 
 /// The provider could not be asked.
-pub(super) fn on_failed(cx: &mut Cx, call: &Call, failure: &IoError) {
-    over(cx);
-    refuse(cx, call.op, &OidcError::Unreachable(plain(&format!("{failure}"))));
+pub(super) fn on_failed(cx: &mut Cx, call: Call, failure: &IoError) {
+    for Call { op, .. } in over(cx, call) {
+        refuse(cx, op, &OidcError::Unreachable(plain(&format!("{failure}"))));
+    }
 }
 
-fn over(cx: &mut Cx) {
+/// Who has waited for this answer; their places are free again.
+fn over(cx: &mut Cx, call: Call) -> Vec<Call> {
     let oidc = &mut cx.shared.oidc;
-    debug_assert!(oidc.under_way > 0, "more ended than began");
-    oidc.under_way = oidc.under_way.saturating_sub(1);
+    let others = match call.step {
+        Step::Discover(_) => oidc.discovery.take().unwrap_or_default(),
+        Step::Redeem(_) | Step::Keys(..) => Vec::new(),
+    };
+    let all: Vec<_> = core::iter::once(call).chain(others).collect();
+    all.iter().for_each(|call| oidc.places.free(call.client));
+    all
 }
 
 fn take(cx: &mut Cx, op: OpId, step: Step, response: &Response) -> Result<(), OidcError> {
@@ -324,7 +340,9 @@ fn judge(
 ) -> Result<(), OidcError> {
     let config = cx.shared.config.oidc.as_ref().ok_or(OidcError::Off)?;
     let (now, nonce) = (cx.now(), back.ticket.nonce(&cx.shared.authority.issuer));
+    // A key that the provider has withdrawn does not count for ever.
     let known = cx.shared.oidc.keys.as_ref();
+    let known = known.filter(|(since, _)| now < *since + OIDC_PROVIDER_KEPT_FOR);
     let keys = known.map_or(&[][..], |(_, keys)| keys);
     match token::read(config, keys, &token, &nonce, cx.wall())? {
         Read::Person(person) => welcome(cx, op, &back, &person),
@@ -334,7 +352,7 @@ fn judge(
             let url = provider.map(|(_, provider)| provider.keys.clone());
             match url.filter(|_| may_ask_for_keys && !is_new) {
                 Some(url) => {
-                    ask(cx, Call { op, step: Step::Keys(back, token) }, get(url));
+                    ask(cx, op, Step::Keys(back, token), get(url));
                     Ok(())
                 }
                 None => Err(OidcError::Token("none of the provider's keys has signed it")),

@@ -57,6 +57,10 @@ impl Signing {
     }
 
     fn get(&mut self, target: &str, cookie: &str) -> OpId {
+        self.get_from([127, 0, 0, 1], target, cookie)
+    }
+
+    fn get_from(&mut self, peer: [u8; 4], target: &str, cookie: &str) -> OpId {
         self.world.ask_raw(IncomingRequest {
             method: Method::Get,
             target: target.to_owned(),
@@ -66,7 +70,7 @@ impl Signing {
             ],
             body: Body::Whole(bytes::Bytes::new()),
             is_tls: false,
-            peer: IpAddr::from([127, 0, 0, 1]),
+            peer: IpAddr::from(peer),
         })
     }
 
@@ -325,7 +329,7 @@ fn a_token_that_does_not_hold_signs_nobody_in() {
         core::mem::replace(&mut signing.key, SigningKey::from_slice(&[8; 32]).expect("a key"));
     let op = signing.with_claims(|_| {});
     let (_, words) = signing.refusal(op);
-    assert!(words.contains("signature"), "{words}");
+    assert!(words.contains("signed it"), "{words}");
     signing.key = genuine;
     // By RSA, which the runtime checks.
     (signing.alg, signing.key_id) = ("RS256", "rsa");
@@ -347,6 +351,48 @@ fn keys_that_the_provider_has_changed_are_fetched_again_but_not_at_every_whim() 
     let op = signing.with_claims(|_| {});
     assert_eq!(signing.signed_in(op, PAGE), "alice");
     assert!(signing.world.requests.is_empty());
+    // Under the same name.
+    signing.key = SigningKey::from_slice(&[10; 32]).expect("a key");
+    signing.world.pass(Duration::from_secs(11));
+    let op = signing.with_claims(|_| {});
+    assert_eq!(signing.signed_in(op, PAGE), "alice");
+}
+
+#[test]
+fn a_key_that_the_provider_has_withdrawn_does_not_count_for_ever() {
+    let mut signing = Signing::new();
+    let op = signing.with_claims(|_| {});
+    assert_eq!(signing.signed_in(op, PAGE), "alice");
+    let withdrawn =
+        core::mem::replace(&mut signing.key, SigningKey::from_slice(&[9; 32]).expect("a key"));
+    let kept = signing.keys();
+    signing.key = withdrawn;
+    signing.world.pass(Duration::from_secs(3_601));
+    let sent = signing.begin("");
+    let (op, asked, _) = signing.back(&sent);
+    let token = signing.token(&Signing::claims(&sent));
+    signing.answer(asked, 200, &json!({"id_token": token}));
+    let (asked, _) = signing.asked();
+    signing.answer(asked, 200, &kept);
+    assert_eq!(signing.refusal(op).0, 502);
+}
+
+#[test]
+fn one_address_does_not_keep_others_from_signing_in() {
+    let mut signing = Signing::new();
+    let ops: Vec<_> = (0..6).map(|_| signing.get("/v1/oidc/start", "")).collect();
+    let busy: Vec<_> = ops[4..].iter().map(|op| signing.refusal(*op).0).collect();
+    assert_eq!(busy, [503, 503]);
+    let other = signing.get_from([192, 0, 2, 9], "/v1/oidc/start", "");
+    let (asked, _) = signing.asked();
+    assert!(signing.world.requests.is_empty(), "one question for all of them");
+    signing.answer(asked, 200, &Signing::document());
+    for op in ops[..4].iter().chain([&other]) {
+        assert_eq!(signing.reply(*op).status, 303);
+    }
+    // Their places are free again.
+    let op = signing.get("/v1/oidc/start", "");
+    assert_eq!(signing.reply(op).status, 303);
 }
 
 #[test]
@@ -432,11 +478,6 @@ fn a_provider_that_fails_is_named_and_tried_again() {
     let token = signing.token(&Signing::claims(&sent));
     signing.answer(asked, 200, &json!({"id_token": token}));
     assert!(signing.world.requests.is_empty() && !signing.world.replies.contains_key(&op));
-    // Only so many are asked at once.
-    signing.world.pass(Duration::from_secs(3601));
-    let all: Vec<_> = (0..17).map(|_| signing.get("/v1/oidc/start", "")).collect();
-    assert_eq!(signing.world.requests.len(), 16);
-    assert_eq!(signing.refusal(all[16]).0, 503);
 }
 
 #[test]
