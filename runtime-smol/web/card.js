@@ -64,19 +64,22 @@ export class Card {
   /** @type {Reading | null} null if nothing needs to have been read */ #reading = null;
   #maySkip = false;
   /** The answer that waits for a connection. @type {any} */ #queued = null;
+  /** @type {import('./kept-answers.js').KeptAnswers | undefined} */ #kept;
   /** @type {any[] | null} what would have been allowed from then on */ #updates = null;
 
   /**
    * @param {any} event @param {Answer} answer @param {(resolution: Resolution) => void} onResolved
    * @param {import('./call-card.js').CallCard} [call] what it is about
    * @param {import('./answer-link.js').MakeLink} [link] makes a link by which somebody else can answer
+   * @param {import('./kept-answers.js').KeptAnswers} [kept] answers that wait for a connection
    */
-  constructor(event, answer, onResolved, call, link) {
+  constructor(event, answer, onResolved, call, link, kept) {
     this.id = event.message.request_id;
     this.seq = event.seq;
     this.#request = record(event.message.request);
     this.#answer = answer;
     this.#link = link;
+    this.#kept = kept;
     this.#onResolved = onResolved;
     this.#asked = askedOf(this.#request, () => this.#reading?.again(), call?.input);
     this.#words = this.#asked.words ?? WORDS_OF_ANY;
@@ -85,6 +88,11 @@ export class Card {
     this.element = entry(event, 'permission', [this.body]);
     this.#build();
     this.belongTo(call);
+    const waits = kept?.of(this.seq);
+    if (waits?.isOld) {
+      kept?.forget(this.seq);
+      this.#complain('Not sent: you answered without a connection, and that was long ago. Answer again.');
+    } else if (waits) this.#wait(waits.answer);
   }
 
   /** @param {import('./call-card.js').CallCard | undefined} call on whose card it is shown */
@@ -241,6 +249,13 @@ export class Card {
   }
 
   /** @param {any} answer */
+  #wait(answer) {
+    this.#queued = answer;
+    this.#complain('Your answer waits for the connection, and is sent when it is back. You can still change it.');
+    this.error.classList.add('queued');
+  }
+
+  /** @param {any} answer */
   async #post(answer) {
     if (this.body.hasAttribute('aria-busy')) return;
     this.#queued = null;
@@ -260,10 +275,10 @@ export class Card {
       } else if (refusal.status === 404 || refusal.status === 409 || refusal.status === 410) {
         this.#onResolved({ seq: Infinity, outcome: 'withdrawn', detail: refusal.message });
       } else if (refusal.status === 0) {
-        this.#queued = answer;
-        this.#complain('Your answer waits for the connection, and is sent when it is back. You can still change it.');
-        this.error.classList.add('queued');
+        this.#kept?.keep(this.seq, answer);
+        this.#wait(answer);
       } else {
+        this.#kept?.forget(this.seq);
         this.#complain(`Not sent. ${refusal.message} Your answer is still here; try again.`);
       }
     }
@@ -273,6 +288,7 @@ export class Card {
   resolve({ outcome, detail, input }) {
     const hadFocus = this.body.contains(document.activeElement);
     this.open = false;
+    this.#kept?.forget(this.seq);
     this.#reading?.stop();
     const own = this.#asked.resolved?.(outcome, input);
     const changed = !own && outcome === 'allowed' && input !== undefined && isSame(input, this.#request.input ?? {}) === false;

@@ -14,7 +14,8 @@ import { list, number, record, text } from './values.js';
 /** After so long, nobody expects a message to leave by itself. */
 const FRESH_MS = 12 * 60 * 60 * 1000;
 const MOST = 200;
-const PREFIX = 'footbridge.unsent.';
+/** What everything that waits in this browser is kept under. */
+export const PREFIX = 'footbridge.unsent.';
 
 /** @param {Item} item @returns {any} */
 function messageOf(item) {

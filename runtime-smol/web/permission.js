@@ -59,10 +59,12 @@ export class Permissions {
   /**
    * @param {import('./card.js').Answer} answer @param {() => void} onChange called when a request opens or closes
    * @param {import('./answer-link.js').MakeLink} [link] makes a link by which somebody else can answer
+   * @param {import('./kept-answers.js').KeptAnswers} [kept] answers that wait for a connection
    */
-  constructor(answer, onChange, link) {
+  constructor(answer, onChange, link, kept) {
     this.answer = answer;
     this.link = link;
+    this.kept = kept;
     this.onChange = onChange;
   }
 
@@ -80,8 +82,10 @@ export class Permissions {
   /** @param {any[]} questions the open ones, as the relay knows them */
   learn(questions) {
     const ended = new Set(questions.filter((one) => one.turn_ended === true).map((one) => one.seq));
+    const known = new Set(questions.map((one) => one.seq));
     let changed = false;
     for (const card of this.pending) {
+      if (known.has(card.seq)) card.resend();
       if (card.turnEnded === ended.has(card.seq)) continue;
       card.turnEnded = ended.has(card.seq);
       changed = true;
@@ -115,7 +119,7 @@ export class Permissions {
         ? 'The agent repeated a question that is open; one answer is for both'
         : 'The agent asked another question under the id of one that was open; neither can be answered');
     }
-    const card = new Card(event, this.answer, (resolution) => this.#close(card, resolution), call, this.link);
+    const card = new Card(event, this.answer, (resolution) => this.#close(card, resolution), call, this.link, this.kept);
     insert(cards, card);
     const next = firstAfter(cards, event.seq);
     const resolution = firstAfter(resolutions, event.seq);

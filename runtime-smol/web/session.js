@@ -12,6 +12,7 @@ import { Excerpt } from './excerpt.js';
 import { Ending, farewell } from './ending.js';
 import { titleOf } from './format.js';
 import { isReport } from './entries.js';
+import { KeptAnswers } from './kept-answers.js';
 import { Permissions } from './permission.js';
 import { Receipts } from './receipts.js';
 import { Search } from './search.js';
@@ -68,7 +69,10 @@ export class SessionView {
       id: this.id, api, session: () => this.#session, onSession: (session) => this.#show(session),
       say: (words) => { if (!this.#gone) setText(this.notice, words); },
     });
-    this.permissions = new Permissions((answer) => api.answer(this.id, answer), () => this.#questionsChanged(), (question) => api.answerLink(this.id, question));
+    this.permissions = new Permissions(
+      (answer) => api.answer(this.id, answer), () => this.#questionsChanged(), (question) => api.answerLink(this.id, question),
+      new KeptAnswers({ sessionId: this.id, storage: () => localStorage }),
+    );
     this.interruptButton = h('button', {
       type: 'button', 'data-testid': 'interrupt', on: { click: () => this.#interrupt() },
     }, 'Interrupt');

@@ -80,6 +80,7 @@ pub(super) const ASSETS: &[Asset] = assets! {
     "/messages.js": "messages.js", JS;
     "/notifications.css": "notifications.css", CSS;
     "/notifications.js": "notifications.js", JS;
+    "/kept-answers.js": "kept-answers.js", JS;
     "/outbox.js": "outbox.js", JS;
     "/outcomes.js": "outcomes.js", JS;
     "/overview.js": "overview.js", JS;

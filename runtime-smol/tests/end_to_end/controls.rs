@@ -123,6 +123,12 @@ fn what_is_written_and_answered_without_a_connection_is_sent_once_when_it_is_bac
         &format!("document.querySelectorAll('{queued}').length === 2"),
     );
     page.see_text(queued, "sent when the connection is back");
+    // A phone drops a page that nobody looks at.
+    page.reload();
+    page.wait_for(
+        "both in the queue again",
+        &format!("document.querySelectorAll('{queued}').length === 2"),
+    );
     page.set_offline(false);
     page.evaluate("window.dispatchEvent(new Event('online'))");
     page.see("[data-testid=permission-resolved]");
