@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use rustix::fs::OFlags;
+
 use crate::exit::{Error, ExitKind};
 
 /// Held for as long as the worker runs. The system releases it however the process ends.
@@ -38,7 +40,12 @@ impl Lock {
         DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(failed)?;
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        // Whoever could write to the directory would otherwise choose which file is written to.
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
         let mut file = options.open(&path).map_err(failed)?;
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(failed(std::io::Error::other("it is not a regular file")));
+        }
         match wait_for(&mut file, PATIENCE) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(in_use(&holder_in(&mut file), what)),
@@ -116,5 +123,16 @@ mod tests {
         drop(first);
         assert_eq!(Lock::try_out(state, "/w"), Ok(()));
         let _again = Lock::take(state, "/w").expect("it is free again");
+    }
+
+    #[test]
+    fn no_other_file_is_written_to_in_its_place() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let other = directory.path().join("other");
+        std::fs::write(&other, "precious").expect("written");
+        std::os::unix::fs::symlink(&other, directory.path().join("lock")).expect("a link");
+        let state = directory.path().to_str().expect("text");
+        Lock::take(state, "/w").expect_err("it is a link");
+        assert_eq!(std::fs::read_to_string(&other).expect("read"), "precious");
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use footbridge_cli::args::LogArgs;
 use footbridge_cli::exit::Error;
 use footbridge_cli::random;
-use footbridge_cli::secret_file::{read_key, read_or_create_key};
+use footbridge_cli::secret_file::{check_directory, read_key, read_or_create_key};
 use footbridge_cli::token::Sources;
 use footbridge_cli::value::Level;
 use footbridge_core::base::limits::MAX_SIGNING_KEYS;
@@ -74,6 +74,9 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
         }
         // The store comes first: it locks the directory.
         Some(directory) => {
+            if directory.exists() {
+                check_directory(directory, "relay's data")?;
+            }
             let opened = footbridge_store_sqlite::open(directory)
                 .map_err(|error| Error::local(error.to_string()))?;
             let key = directory.join(SIGNING_KEY);

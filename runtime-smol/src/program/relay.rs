@@ -88,7 +88,7 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
         // A relay that has already ended takes no commands.
         Urgency::Clean | Urgency::ShutdownNow => drop(commands.try_send(RelayCommand::Shutdown)),
     });
-    let people = users::watch(people, first, |command| drop(commands.try_send(command)));
+    let people = users::watch(people, first, log, |command| drop(commands.try_send(command)));
     block_on(driven.or(ended).or(people).or(watchdog::keep(&manager)))?;
     printed
 }
@@ -161,7 +161,8 @@ pub(super) fn build(
     config.demand_trusted = serve.demand_trusted;
     let provider = serve.oidc.as_ref().map(|oidc| oidc::config(oidc, directory.as_deref()));
     config.oidc = provider.transpose()?;
-    config.access_tokens = [vec![owner(token)], users::tokens(directory.as_deref())?].concat();
+    let others = users::Tokens::of(directory.as_deref())?.tokens;
+    config.access_tokens = [vec![owner(token)], others].concat();
     let Keeping { max_data, keep_ended } = serve.keeping;
     if serve.data == Data::InMemory {
         config.policy.store_bytes = MEMORY_STORE_BYTES.min(max_data);

@@ -93,7 +93,8 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
         zip(serving, up.work(config, worker_host, listens)).await;
     };
     let watched = watchdog::keep(up.observers.manager());
-    let people = users::watch(people, owner, |command| up.relay.put(command));
+    let log = relay_log::event_log(serve);
+    let people = users::watch(people, owner, log, |command| up.relay.put(command));
     block_on(both.or(trial).or(people).or(ends.forward(|urgency| up.signal(urgency))).or(watched));
     up.end.into_inner().map_or(Ok(()), Err)
 }

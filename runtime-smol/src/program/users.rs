@@ -8,13 +8,15 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::{make_token, read_token};
+use footbridge_cli::value::Level;
 use footbridge_cli::{print, random_hex};
 use footbridge_core::relay::{AccessToken, RelayCommand};
 use smol::Timer;
 
-use super::args::user::{Change, PERSON, User};
+use super::args::user::{Change, PERSON, User, is_account};
 use super::data::{self, SIGNING_KEY, USERS};
 use super::oidc;
 
@@ -48,14 +50,16 @@ impl Accounts {
         };
         let mut accounts = Self::default();
         for name in entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()) {
-            let (rest, end) = name.rsplit_once('.').unwrap_or((&name, ""));
-            match end {
-                GONE => accounts.gone.push(rest.to_owned()),
-                // One that is being written, or says as whom a provider knows somebody.
-                UNFINISHED | "" | oidc::KNOWN_AS => {}
-                _ => accounts.people.push(name),
+            // Whatever else lies there is nobody's: an editor's copy, a note.
+            match name.rsplit_once('.') {
+                Some((account, GONE)) if is_account(account) => accounts.gone.push(account.into()),
+                _ if is_account(&name) => accounts.people.push(name),
+                _ => {}
             }
         }
+        // The file of somebody who was removed may be left if the removal was cut short.
+        let Self { people, gone } = &mut accounts;
+        people.retain(|account| !gone.contains(account));
         accounts.people.sort_unstable();
         accounts.gone.sort_unstable();
         Ok(accounts)
@@ -74,42 +78,80 @@ fn file(directory: &Path, account: &str) -> PathBuf {
     directory.join(USERS).join(account)
 }
 
-/// The access tokens of the people who may use it, besides whom it runs for.
-pub(super) fn tokens(directory: Option<&Path>) -> Result<Vec<AccessToken>, Error> {
-    let Some(directory) = directory else { return Ok(Vec::new()) };
-    let accounts = Accounts::of(directory)?;
-    let token = |person: String| match read_token(&file(directory, &person)) {
-        Ok(token) => token.map(|token| Ok(AccessToken { person, token })),
-        Err(error) => Some(Err(error)),
-    };
-    accounts.people.into_iter().filter_map(token).collect()
+/// The access tokens of the people who may use it, besides whom it runs for; and what is wrong with the
+/// files of others, who may not until it is mended.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Tokens {
+    pub(super) tokens: Vec<AccessToken>,
+    pub(super) unusable: Vec<Error>,
+}
+
+impl Tokens {
+    /// In a relay's data directory.
+    pub(super) fn of(directory: Option<&Path>) -> Result<Self, Error> {
+        let Some(directory) = directory else { return Ok(Self::default()) };
+        Ok(Self::among(directory, &Accounts::of(directory)?))
+    }
+
+    fn among(directory: &Path, accounts: &Accounts) -> Self {
+        let mut all = Self::default();
+        for person in &accounts.people {
+            match read_token(&file(directory, person)) {
+                Ok(Some(token)) => {
+                    all.tokens.push(AccessToken { person: person.clone(), token });
+                }
+                // It was only now removed.
+                Ok(None) => {}
+                Err(error) => all.unusable.push(error),
+            }
+        }
+        all
+    }
+}
+
+/// Says what keeps somebody from using the relay.
+pub(super) fn log_unusable(log: EventLog, error: &Error) {
+    let words = format_args!("one of the relay's people cannot use it: {error}");
+    log.write(Level::Warn, "person_unusable", &[], words);
 }
 
 /// Tells a relay who may use it whenever that changes, and first who no longer may.
 pub(super) async fn watch<T>(
     directory: Option<PathBuf>,
     owner: AccessToken,
+    log: EventLog,
     tell: impl Fn(RelayCommand),
 ) -> T {
     let Some(directory) = directory else { return std::future::pending().await };
-    let (mut known, mut at_provider) = (None, oidc::people(Some(&directory)).unwrap_or_default());
+    let mut known: Option<(Accounts, Tokens)> = None;
+    let (mut at_provider, mut unusable) = oidc::people(Some(&directory));
+    unusable.iter().for_each(|error| log_unusable(log, error));
     loop {
-        let accounts = Accounts::of(&directory).ok();
-        if accounts.is_some() && accounts != known {
+        if let Ok(accounts) = Accounts::of(&directory) {
+            let is_settled = known
+                .as_ref()
+                .is_some_and(|(before, found)| *before == accounts && found.unusable.is_empty());
             // A file that cannot be read, or is only now written, is looked at again.
-            if let (Some(Accounts { gone, .. }), Ok(others)) = (&accounts, tokens(Some(&directory)))
-            {
-                let people = [vec![owner.clone()], others].concat();
-                tell(RelayCommand::SetPeople { people, gone: gone.clone() });
-                known = accounts;
+            if !is_settled {
+                let found = Tokens::among(&directory, &accounts);
+                let before = known.as_ref().map_or(&[][..], |(_, found)| &found.unusable);
+                let new = found.unusable.iter().filter(|error| !before.contains(error));
+                new.for_each(|error| log_unusable(log, error));
+                let now = (accounts, found);
+                if known.as_ref() != Some(&now) {
+                    let people = [vec![owner.clone()], now.1.tokens.clone()].concat();
+                    tell(RelayCommand::SetPeople { people, gone: now.0.gone.clone() });
+                    known = Some(now);
+                }
             }
         }
-        if let Ok(now) = oidc::people(Some(&directory))
-            && now != at_provider
-        {
+        let (now, wrong) = oidc::people(Some(&directory));
+        if now != at_provider {
             tell(RelayCommand::SetOidcPeople { people: now.clone() });
             at_provider = now;
         }
+        wrong.iter().filter(|e| !unusable.contains(e)).for_each(|error| log_unusable(log, error));
+        unusable = wrong;
         Timer::after(LOOK_AGAIN_AFTER).await;
     }
 }
@@ -129,9 +171,18 @@ pub(super) fn run(ask: &User) -> Result<(), Error> {
     let accounts = Accounts::of(&directory)?;
     match &ask.change {
         Change::List => {
-            let own = [PERSON].into_iter();
-            let names = own.chain(accounts.people.iter().map(|account| person(account)));
-            print(&names.map(|name| format!("{name}\n")).collect::<String>())
+            let (at_provider, _) = oidc::people(Some(&directory));
+            let line = |account: &str| {
+                let of_them = at_provider.iter().filter(|known| known.person == account);
+                let who: Vec<_> = of_them.map(|known| known.who.clone()).collect();
+                let with = match who[..] {
+                    [] => String::new(),
+                    _ => format!("  (signs in with the provider as {})", oidc::words(&who)),
+                };
+                format!("{}{with}\n", person(account))
+            };
+            let accounts = accounts.people.iter().map(String::as_str);
+            print(&[PERSON].into_iter().chain(accounts).map(line).collect::<String>())
         }
         Change::Add(name, who)
             if !who.is_empty() && (name == PERSON || accounts.find(name).is_some()) =>
@@ -210,17 +261,43 @@ mod tests {
         std::fs::write(home.path().join(SIGNING_KEY), "").expect("written");
         add().expect("added");
         add().expect_err("there is one");
-        let first = tokens(Some(home.path())).expect("read");
+        let tokens = || Tokens::of(Some(home.path())).expect("read").tokens;
+        let first = tokens();
         assert_eq!(first.len(), 1);
         ask(Change::Remove("eva".to_owned())).expect("removed");
         ask(Change::Remove("eva".to_owned())).expect_err("there is none");
         add().expect("added");
-        let second = tokens(Some(home.path())).expect("read");
+        let second = tokens();
         assert_ne!((&first[0].person, &first[0].token), (&second[0].person, &second[0].token));
         let accounts = Accounts::of(home.path()).expect("read");
         assert_eq!(accounts.gone, [first[0].person.clone()]);
         for bad in ["", "owner", "Eva", "a.b", "../x", "a/b"] {
             Change::of(&["add".to_owned(), bad.to_owned()], Vec::new()).expect_err(bad);
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_the_trouble_of_one_person_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().expect("a directory");
+        let account = |name: &str| format!("{name}.0123456789abcdef");
+        make_token(&file(home.path(), &account("eva"))).expect("made");
+        make_token(&file(home.path(), &account("bob"))).expect("made");
+        for foreign in ["notes.txt", ".DS_Store", "eva.0123456789abcdef~", "x.gone", "eva"] {
+            std::fs::write(file(home.path(), foreign), "x").expect("written");
+        }
+        let bobs = file(home.path(), &account("bob"));
+        let mode = std::fs::Permissions::from_mode(0o644);
+        std::fs::set_permissions(&bobs, mode).expect("readable by all");
+        let Tokens { tokens, unusable } = Tokens::of(Some(home.path())).expect("read");
+        let people: Vec<_> = tokens.iter().map(|token| token.person.clone()).collect();
+        assert_eq!(people, [account("eva")]);
+        assert_eq!(unusable.len(), 1);
+        assert!(unusable[0].message.contains("chmod 600"), "{:?}", unusable[0]);
+        // A removal counts from its first step on.
+        std::fs::write(file(home.path(), &format!("{}.gone", account("eva"))), "").expect("gone");
+        let accounts = Accounts::of(home.path()).expect("read");
+        assert_eq!(accounts.gone, [account("eva")]);
+        assert_eq!(accounts.people, [account("bob")]);
     }
 }

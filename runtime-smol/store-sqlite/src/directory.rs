@@ -9,7 +9,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, OFlags, flock};
 use rustix::io::Errno;
 
 use crate::error::OpenError;
@@ -56,8 +56,14 @@ impl Directory {
             .create(true)
             .truncate(false)
             .mode(0o600)
+            // Whoever could write to the directory would otherwise choose which file is written to.
+            .custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed())
             .open(&lock_path)
             .map_err(|error| failed(&lock_path, &error))?;
+        if !lock.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            let error = io::Error::other("it is not a regular file");
+            return Err(failed(&lock_path, &error));
+        }
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
             Err(Errno::WOULDBLOCK) => {

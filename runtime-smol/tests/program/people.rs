@@ -63,10 +63,14 @@ fn a_person_is_let_in_while_the_relay_runs_has_nothing_of_others_and_is_cut_off(
     }
     assert_eq!(owner.call("GET", &format!("/v1/sessions/{session}"), &Value::Null).0, 404);
 
+    // Whatever else lies there keeps nobody in.
+    let note = file.with_file_name("notes.txt");
+    std::fs::write(&note, "x").expect("written");
     stdout(home.path(), &["relay", "user", "remove", "eva"]);
     until("she is cut off", || {
         (eva.call("GET", "/v1/whoami", &Value::Null).0 == 401).then_some(())
     });
+    std::fs::remove_file(note).expect("removed");
     let refused = output(machine.path(), &["whoami", &eva.url]);
     assert!(!refused.status.success());
     worker.signal(Signal::KILL);

@@ -67,10 +67,26 @@ fn checked_who(who: Vec<OidcWho>) -> Result<Vec<OidcWho>, Error> {
     Ok(who)
 }
 
-fn checked(name: &str) -> Result<String, Error> {
+/// Whether somebody may be called so, besides whom a relay runs for.
+fn is_name(name: &str) -> bool {
     let is_char = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     let is_name = !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.chars().all(is_char);
-    match is_name && name != PERSON {
+    is_name && name != PERSON
+}
+
+/// How many digits follow a person's name.
+const DIGITS: usize = 16;
+
+/// Whether this is the name of an account, which is that of a person's file: `NAME.DIGITS`.
+pub(in crate::program) fn is_account(name: &str) -> bool {
+    let is_digits = |digits: &str| {
+        digits.len() == DIGITS && digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    name.split_once('.').is_some_and(|(name, digits)| is_name(name) && is_digits(digits))
+}
+
+fn checked(name: &str) -> Result<String, Error> {
+    match is_name(name) {
         true => Ok(name.to_owned()),
         false => Err(Error::usage(format!(
             "{name:?} cannot be a person's name here: use a-z, 0-9, - and _, up to {MAX_NAME_BYTES} of them, and not {:?}, which is whom the relay runs for",
