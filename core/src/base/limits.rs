@@ -76,9 +76,12 @@ pub const AGENT_NOT_READING_AFTER: Duration = Duration::from_secs(10);
 /// Permission questions that one session may have open at once.
 pub const MAX_OPEN_PERMISSIONS: usize = 256;
 
-/// How long the client that declared a hook or an MCP server may take to answer the agent, unless the
-/// hook states a shorter time (M-6). Agents wait longer by default.
+/// How long the client that declared a hook may take to answer the agent, unless the hook states its own
+/// time (M-6). Agents wait longer by default.
 pub const CALLBACK_TIME_LIMIT: Duration = Duration::from_secs(60);
+/// How long at most, whatever the hook states; and how long a client's MCP server may take, whose tools
+/// may work for long: the agent has a limit of its own for them, and says when it is over.
+pub const MAX_CALLBACK_TIME_LIMIT: Duration = Duration::from_secs(60 * 60);
 /// Questions to such a client that one session may have open at once.
 pub const MAX_OPEN_CALLBACKS: usize = 256;
 /// Hooks of one session whose own time limits are known.

@@ -218,6 +218,11 @@ impl Transport {
         either!(self, it => it.deadline())
     }
 
+    /// The relay answers elsewhere: a pause that it has not asked for is over.
+    pub(crate) fn relay_answers<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
+        either!(self, it => it.relay_answers(fx, purpose));
+    }
+
     /// The computer slept: earlier failures no longer count (W-2), and a connection has to show that
     /// it is still one.
     pub(crate) fn wake<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::control::{self, FieldsOf, request_of};
 use super::to_text;
-use crate::base::limits::{CALLBACK_TIME_LIMIT, MAX_TIMED_HOOKS};
+use crate::base::limits::{MAX_CALLBACK_TIME_LIMIT, MAX_TIMED_HOOKS};
 use crate::base::text::Text;
 
 /// What a `control_request` of a client says about the questions that the agent will ask it: what it
@@ -123,7 +123,9 @@ pub fn time_limits(line: &str) -> Option<BTreeMap<String, Duration>> {
                 continue;
             };
             let limit = timeout.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-            let Some(limit) = limit.filter(|limit| *limit < CALLBACK_TIME_LIMIT) else { continue };
+            let Some(limit) = limit.map(|limit| limit.min(MAX_CALLBACK_TIME_LIMIT)) else {
+                continue;
+            };
             for id in hook_callback_ids {
                 if limits.len() < MAX_TIMED_HOOKS {
                     // The same id under several matchers is asked for each of them.
@@ -135,6 +137,9 @@ pub fn time_limits(line: &str) -> Option<BTreeMap<String, Duration>> {
     }
     Some(limits)
 }
+
+/// The subtype of a message to a client's MCP server.
+pub const MCP_MESSAGE: &str = "mcp_message";
 
 /// What an agent asks of a client, rather than of a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -160,7 +165,7 @@ impl Callback {
             hook_event_name: Cow<'a, str>,
         }
         match subtype {
-            "mcp_message" => Some(Self::Other),
+            MCP_MESSAGE => Some(Self::Other),
             "hook_callback" => Some(match request_of::<Request<'_>>(line) {
                 Some(request) if request.input.hook_event_name != GUARDED => Self::Other,
                 // Also if it cannot be read: it may be one.
@@ -382,18 +387,18 @@ mod tests {
     }
 
     #[test]
-    fn a_hook_that_states_a_shorter_time_limit_has_that_one() {
+    fn a_hook_that_states_a_time_limit_has_that_one_up_to_an_hour() {
         let line = request(
             r#"{"subtype":"initialize","hooks":{"PreToolUse":[
                 {"matcher":"Bash","hookCallbackIds":["a","b"],"timeout":5},
                 {"hookCallbackIds":["b"],"timeout":2.5},
-                {"hookCallbackIds":["c"],"timeout":3600},
+                {"hookCallbackIds":["c"],"timeout":7200},
                 {"hookCallbackIds":["d"]}, {"timeout":-1,"hookCallbackIds":["e"]}, 7],"Stop":3}}"#,
         );
         let limits = time_limits(&line).expect("it declares hooks");
         let limits: Vec<_> =
             limits.iter().map(|(id, limit)| (id.as_str(), limit.as_millis())).collect();
-        assert_eq!(limits, [("a", 5000), ("b", 2500)]);
+        assert_eq!(limits, [("a", 5000), ("b", 2500), ("c", 3_600_000)]);
         assert_eq!(time_limits(&request(r#"{"subtype":"initialize"}"#)), None);
     }
 

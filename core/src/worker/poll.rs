@@ -95,6 +95,11 @@ impl Polling {
         }
     }
 
+    /// Whether the last ones have found no relay.
+    pub(super) const fn is_failing(&self) -> bool {
+        self.has_failed
+    }
+
     /// The relay answers elsewhere: a pause that it has not asked for is over, and so is what has
     /// been failing until now.
     pub(super) fn relay_answers(&mut self, cx: &mut Cx<'_>) {

@@ -52,6 +52,8 @@ enum State {
     /// The last attempt failed.
     Pausing {
         until: Instant,
+        /// Whoever answered the last one has asked for the pause.
+        is_asked: bool,
     },
     Opening(OpId),
     /// Our resume is out, the relay's is still to come.
@@ -310,13 +312,21 @@ impl Link {
     pub(crate) fn deadline(&self) -> Option<Instant> {
         match self.state {
             State::Idle | State::Opening(_) | State::Over => None,
-            State::Pausing { until } => Some(until),
+            State::Pausing { until, .. } => Some(until),
             State::Greeting { last_heard, .. } => Some(last_heard + LINK_DEAD_AFTER),
             State::Up(up) => {
                 let silent_at =
                     up.answer_due.unwrap_or_else(|| up.last_heard + self.rhythm.ping_after());
                 Some(up.held_due.map_or(silent_at, |due| due.min(silent_at)))
             }
+        }
+    }
+
+    /// The relay answers elsewhere: a pause that it has not asked for is over.
+    pub(crate) fn relay_answers<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
+        if matches!(self.state, State::Pausing { is_asked: false, .. }) {
+            self.backoff.reset();
+            self.connect(fx, purpose);
         }
     }
 
@@ -414,7 +424,8 @@ impl Link {
         self.outbox.disconnect();
         match self.backoff.fail(now, track, retry_after, rng) {
             Verdict::RetryAfter(pause) => {
-                self.state = State::Pausing { until: now + pause };
+                let is_asked = retry_after.is_some();
+                self.state = State::Pausing { until: now + pause, is_asked };
                 LinkEvent::Down { reason, retry_in: pause }
             }
             Verdict::GiveUp { failing_for } => {

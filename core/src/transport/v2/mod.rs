@@ -61,6 +61,8 @@ enum State {
     /// The last attempt failed.
     Pausing {
         until: Instant,
+        /// Whoever answered the last one has asked for the pause.
+        is_asked: bool,
     },
     Bridging(OpId),
     /// The stream was asked for.
@@ -310,11 +312,19 @@ impl Channel {
         match &self.state {
             State::Idle | State::Bridging(_) | State::Opening(_) | State::Asking { .. } => None,
             State::Over => None,
-            State::Pausing { until } | State::Greeting { until, .. } => Some(*until),
+            State::Pausing { until, .. } | State::Greeting { until, .. } => Some(*until),
             State::Up(up) => {
                 let parts = [up.deadline(), self.egress.deadline(), self.credentials.deadline()];
                 parts.into_iter().flatten().min()
             }
+        }
+    }
+
+    /// The relay answers elsewhere: a pause that it has not asked for is over.
+    pub(crate) fn relay_answers<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
+        if matches!(self.state, State::Pausing { is_asked: false, .. }) {
+            self.backoff.reset();
+            self.connect(fx, purpose);
         }
     }
 
@@ -524,7 +534,8 @@ impl Channel {
         let now = fx.now().mono;
         match self.backoff.fail(now, track, retry_after, rng) {
             Verdict::RetryAfter(pause) => {
-                self.state = State::Pausing { until: now + pause };
+                let is_asked = retry_after.is_some();
+                self.state = State::Pausing { until: now + pause, is_asked };
                 LinkEvent::Down { reason, retry_in: pause }
             }
             Verdict::GiveUp { failing_for } => {

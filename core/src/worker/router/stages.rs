@@ -200,8 +200,22 @@ impl Parts {
         }
     }
 
+    /// The relay is there again: what waits to try it again does so now.
+    fn relay_answers(&mut self, cx: &mut Cx<'_>) {
+        for id in self.sessions.ids() {
+            self.session(cx, &id, |session, cx| {
+                session.relay_answers(cx);
+                Outcome::Nothing
+            });
+        }
+    }
+
     pub(super) fn poll_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
+        let was_failing = self.polling.is_failing();
         let polled = self.polling.answered(cx, event);
+        if was_failing && !self.polling.is_failing() {
+            self.relay_answers(cx);
+        }
         if !matches!(polled, Polled::SecretRefused(_)) {
             self.registration.trust_secret();
         }

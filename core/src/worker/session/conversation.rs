@@ -10,13 +10,14 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::base::limits::{
-    AGENT_NOT_READING_AFTER, CALLBACK_TIME_LIMIT, MAX_ID_BYTES, MAX_NAME_BYTES, MAX_RECENT_UUIDS,
+    AGENT_NOT_READING_AFTER, CALLBACK_TIME_LIMIT, MAX_CALLBACK_TIME_LIMIT, MAX_ID_BYTES,
+    MAX_NAME_BYTES, MAX_RECENT_UUIDS,
 };
 use crate::base::text::Text;
 use crate::base::time::{Duration, Instant};
 use crate::hosting::questions::{Asked, Expired, Questions, Reply};
 use crate::transport::dedupe::Recent;
-use crate::wire::callback::{self, Callback};
+use crate::wire::callback::{self, Callback, MCP_MESSAGE};
 use crate::wire::control::{self, Answered};
 use crate::wire::message::{Head, Kind};
 use crate::worker::allowance::Allowance;
@@ -196,7 +197,7 @@ impl Conversation {
             let answer = refusal(callback, &request_id, "its request_id is too long");
             return AgentLine::Unanswerable { answer };
         }
-        let until = callback.map(|callback| (callback, now + self.limit_of(line)));
+        let until = callback.map(|callback| (callback, now + self.limit_of(subtype, line)));
         match self.questions.ask(request_id.clone(), number, line, until) {
             Asked::Open if callback.is_some() => AgentLine::Callback,
             Asked::Open => AgentLine::Permission { tool: tool.unwrap_or_default() },
@@ -211,7 +212,10 @@ impl Conversation {
     }
 
     /// How long a client may take to answer this.
-    fn limit_of(&self, line: &Text) -> Duration {
+    fn limit_of(&self, subtype: &str, line: &Text) -> Duration {
+        if subtype == MCP_MESSAGE {
+            return MAX_CALLBACK_TIME_LIMIT;
+        }
         if self.hook_limits.is_empty() {
             return CALLBACK_TIME_LIMIT;
         }

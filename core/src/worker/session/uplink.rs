@@ -146,6 +146,11 @@ impl Session {
         self.link.version()
     }
 
+    /// The relay answers elsewhere.
+    pub(in crate::worker) fn relay_answers(&mut self, cx: &mut Cx<'_>) {
+        self.link.relay_answers(cx.fx, Purpose::Link(self.id.clone()));
+    }
+
     /// The computer slept.
     pub(in crate::worker) fn wake(&mut self, cx: &mut Cx<'_>) {
         self.link.wake(cx.fx, Purpose::Link(self.id.clone()));

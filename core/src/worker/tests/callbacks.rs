@@ -61,6 +61,20 @@ fn what_no_client_answers_in_time_is_refused_once_and_a_guarded_tool_does_not_ru
 }
 
 #[test]
+fn a_clients_tool_may_work_for_longer_than_a_hook_may_think() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let message = r#"{"type":"control_request","request_id":"M","request":{"subtype":"mcp_message","server_name":"calc","message":{"id":0}}}"#;
+    bench.handle(stdout(agent, &format!("{message}\n")));
+    bench.pass(CALLBACK_TIME_LIMIT * 5);
+    bench.handle(Event::Tick);
+    assert!(bench.written(agent).is_empty());
+    let answer = answers("M", r#"{"mcp_response":{"id":0,"result":{}}}"#);
+    bench.handle(line(link, &answer));
+    assert_eq!(bench.written(agent), [format!("{answer}\n")]);
+}
+
+#[test]
 fn an_answer_reaches_the_agent_once_and_none_after_it_has_cancelled() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);

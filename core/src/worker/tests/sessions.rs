@@ -270,6 +270,34 @@ fn a_link_whose_token_was_refused_is_retried_once_a_heartbeat_is_accepted() {
 }
 
 #[test]
+fn a_link_that_waits_to_be_tried_again_is_tried_as_soon_as_a_poll_finds_the_relay() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { link, .. } = bench.start_session(poll, 1);
+    bench.handle(Event::Closed { op: link, code: None, failure: None });
+    let is_open =
+        |bench: &Bench| bench.actions.iter().any(|action| matches!(action, Action::Open { .. }));
+    // The last attempt of the link has just failed for the sixth time, and the next one is far away.
+    for _ in 0..6 {
+        while !is_open(&bench) {
+            if bench.has_request("/work/poll") {
+                let (poll, _) = bench.request("/work/poll");
+                bench.fail(poll, IoErrorKind::Refused);
+            }
+            bench.wait();
+        }
+        let link = bench.open();
+        bench.fail(link, IoErrorKind::Refused);
+    }
+    while !bench.has_request("/work/poll") {
+        bench.wait();
+        assert!(!is_open(&bench), "the polls come first");
+    }
+    let (poll, _) = bench.request("/work/poll");
+    bench.respond(poll, 200, "null");
+    bench.open();
+}
+
+#[test]
 fn a_finished_item_is_acked_and_not_run_again() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
