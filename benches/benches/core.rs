@@ -4,7 +4,8 @@ use bytes::Bytes;
 use divan::counter::{BytesCount, ItemsCount};
 use divan::{Bencher, black_box};
 use fastrand::Rng;
-use footbridge_benches::worker::{ByHand, item};
+use footbridge_benches::paths::{Routes, line, memchr_line, typed, value};
+use footbridge_benches::worker::{ByHand, IDLE_CYCLES, item};
 use footbridge_core::base::limits::MAX_LINE_BYTES;
 use footbridge_core::base::text::Text;
 use footbridge_core::base::time::Instant;
@@ -16,17 +17,9 @@ fn main() {
     divan::main();
 }
 
-/// An agent's line of about this many bytes.
-fn line(bytes: usize) -> String {
-    let text = "All work and no play. ".repeat(bytes / 22);
-    format!(
-        r#"{{"type":"assistant","message":{{"id":"msg_1","type":"message","role":"assistant","content":[{{"type":"text","text":"{text}"}}]}},"parent_tool_use_id":null,"session_id":"S","uuid":"U"}}"#
-    )
-}
-
 /// 64 KiB of complete 1 kB lines: about what one read from a pipe returns.
 fn chunk() -> Bytes {
-    Bytes::from((line(830) + "\n").repeat(64))
+    Bytes::from((line(1_000) + "\n").repeat(64))
 }
 
 #[divan::bench]
@@ -64,9 +57,9 @@ fn ndjson_split(bencher: Bencher<'_, '_>, piece: usize) {
 
 #[divan::bench(args = [200, 1_000, 100_000])]
 fn head_parse(bencher: Bencher<'_, '_>, bytes: usize) {
-    let line = Text::from(line(bytes.saturating_sub(170)));
+    let line = Text::from(line(bytes));
     let counter = BytesCount::new(line.as_str().len());
-    bencher.counter(counter).bench_local(|| Head::parse(black_box(&line)));
+    bencher.counter(counter).bench_local(|| Head::parse(black_box(&line)).is_ok());
 }
 
 /// From the poll's response through the acknowledgement to the actions that start agent and link.
@@ -101,4 +94,47 @@ fn worker_pump(bencher: Bencher<'_, '_>) {
         .counter(ItemsCount::new(64u32))
         .counter(BytesCount::new(chunk.len()))
         .bench_local(|| worker.pump(&mut session, chunk.clone()));
+}
+
+/// The least that can be done with a line of 1 kB; what `route_from_agent` and `route_to_agent` are
+/// compared with.
+#[divan::bench]
+fn line_memchr(bencher: Bencher<'_, '_>) {
+    let line = line(1_000);
+    bencher.bench_local(|| memchr_line(black_box(line.as_bytes())));
+}
+
+/// The same line, read into its type.
+#[divan::bench]
+fn line_typed(bencher: Bencher<'_, '_>) {
+    let line = line(1_000);
+    bencher.bench_local(|| typed(black_box(&line)));
+}
+
+/// The same line, read into a tree of values.
+#[divan::bench]
+fn line_value(bencher: Bencher<'_, '_>) {
+    let line = line(1_000);
+    bencher.bench_local(|| value(black_box(&line)));
+}
+
+/// That line from an agent to the relay, with its acknowledgement, at a worker with so many sessions.
+#[divan::bench(args = [1, 32, 1_000, 10_000], sample_count = 20)]
+fn route_from_agent(bencher: Bencher<'_, '_>, sessions: u32) {
+    let mut routes = Routes::new(sessions, 1_000);
+    bencher.counter(ItemsCount::new(1u32)).bench_local(|| routes.from_agent());
+}
+
+/// One like it from the relay to the agent.
+#[divan::bench(args = [1, 32, 1_000, 10_000], sample_count = 20)]
+fn route_to_agent(bencher: Bencher<'_, '_>, sessions: u32) {
+    let mut routes = Routes::new(sessions, 1_000);
+    bencher.counter(ItemsCount::new(1u32)).bench_local(|| routes.to_agent());
+}
+
+/// A poll that brings nothing, and the next one.
+#[divan::bench(args = [1, 32, 1_000, 10_000], sample_count = IDLE_CYCLES as u32, sample_size = 1)]
+fn idle_cycle(bencher: Bencher<'_, '_>, sessions: u32) {
+    let mut routes = Routes::new(sessions, 1_000);
+    bencher.counter(ItemsCount::new(1u32)).bench_local(|| routes.idle());
 }

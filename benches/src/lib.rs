@@ -14,5 +14,9 @@
 //! [`running`] starts and drives the real program. [`worker`] drives the worker machine by hand:
 //! the runtime's part takes no time there, so only the machine is measured.
 
+pub mod counts;
+pub mod paths;
+pub mod relay;
 pub mod running;
+pub mod storm;
 pub mod worker;

@@ -15,6 +15,9 @@ use footbridge_core::wire::link_v1::ControlFrame;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{AgentProgram, Worker, WorkerConfig};
 
+/// So many idle cycles bring nothing but polls: links and leases are quiet for longer.
+pub const IDLE_CYCLES: u64 = 8;
+
 /// A worker that is registered and polling for work.
 #[derive(Debug)]
 pub struct ByHand {
@@ -64,7 +67,7 @@ impl ByHand {
         let register = actions.iter().find_map(request).expect("it registers");
         let answer = r#"{"environment_id":"env_1","environment_secret":"s"}"#;
         let actions = by_hand.respond(register, answer);
-        by_hand.poll = actions.iter().find_map(request);
+        by_hand.poll = actions.iter().find_map(poll);
         by_hand
     }
 
@@ -75,8 +78,7 @@ impl ByHand {
         let is_ack = |(_, url): &(OpId, &str)| url.ends_with("/ack");
         let (ack, _) =
             actions.iter().filter_map(request_url).find(is_ack).expect("the item is acknowledged");
-        self.poll =
-            actions.iter().filter_map(request_url).find(|asked| !is_ack(asked)).map(|(op, _)| op);
+        self.poll = actions.iter().find_map(self::poll);
         let actions = self.respond(ack, r#"{"state":"acked"}"#);
         let agent = actions.iter().find_map(spawned).expect("the agent is started");
         let link = actions.iter().find_map(opened).expect("the link is opened");
@@ -115,10 +117,11 @@ impl ByHand {
         Event::Received { op: session.link, message: Message::Binary(word.to_bytes()) }
     }
 
-    /// What a viewer has sent to the agent.
+    /// What a viewer has sent to the agent. Its text is a part of what was read from a socket.
     pub fn from_viewer(&self, session: &Running, line: &str) -> Event {
-        let message = Message::Text(Text::from(line.to_owned()));
-        Event::Received { op: session.link, message }
+        let mut read = Bytes::from(["\u{1}", line].concat());
+        let text = Text::from_utf8(read.split_off(1)).unwrap_or_default();
+        Event::Received { op: session.link, message: Message::Text(text) }
     }
 
     /// The agent's pipe has what it was given.
@@ -126,9 +129,10 @@ impl ByHand {
         Event::Written { op: session.agent, writes: 1 }
     }
 
-    /// The relay has held the poll for a while, and has nothing.
+    /// The relay has held the poll for a moment, and has nothing. It is a short one, so that nothing
+    /// else is due: the next poll is the only thing to do.
     pub fn nothing_to_do(&mut self) -> Event {
-        self.now.mono = self.now.mono + Duration::from_secs(10);
+        self.now.mono = self.now.mono + Duration::from_secs(1);
         let op = self.poll.take().expect("it asks for work");
         Event::Response {
             op,
@@ -142,9 +146,7 @@ impl ByHand {
         loop {
             match self.worker.step() {
                 Step::Do(action) => {
-                    if let Action::Request { op, .. } = &action {
-                        self.poll = Some(*op);
-                    }
+                    self.poll = poll(&action).or(self.poll);
                     actions.push(action);
                 }
                 Step::Tell(_) => {}
@@ -233,6 +235,10 @@ const fn request(action: &Action) -> Option<OpId> {
     if let Action::Request { op, .. } = action { Some(*op) } else { None }
 }
 
+fn poll(action: &Action) -> Option<OpId> {
+    request_url(action).filter(|(_, url)| url.ends_with("/work/poll")).map(|(op, _)| op)
+}
+
 fn request_url(action: &Action) -> Option<(OpId, &str)> {
     if let Action::Request { op, request } = action { Some((*op, &request.url)) } else { None }
 }
@@ -261,6 +267,18 @@ mod tests {
             let lines = b"{\"type\":\"a\"}\n".repeat(100);
             assert_eq!(worker.pump(&mut session, Bytes::from(lines)), 100);
             worker.end(session);
+        }
+    }
+
+    #[test]
+    fn with_sessions_an_idle_cycle_is_the_next_poll_and_nothing_else() {
+        let mut worker = ByHand::new();
+        let mut session = worker.dispatch(&item(1), 1);
+        worker.bring_up(&mut session);
+        for _ in 0..IDLE_CYCLES {
+            let (event, mut actions) = (worker.nothing_to_do(), Vec::new());
+            worker.apply(event, &mut actions);
+            assert!(matches!(&*actions, [action] if poll(action).is_some()), "{actions:?}");
         }
     }
 }

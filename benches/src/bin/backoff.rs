@@ -1,23 +1,25 @@
 //! When a worker tries again while its relay is away, as a picture; and how many of many workers come
-//! back at once when it returns. Virtual time: the same on every machine.
+//! back at once when it returns, with the keys that it had or with others, after which everybody has to
+//! register again. Virtual time: the same on every machine.
 //!
 //! `backoff [WORKERS]`, 10,000 by default.
 
 use std::time::Duration;
 
 use fastrand::Rng;
+use footbridge_benches::storm::{Keys, lose};
 use footbridge_core::base::time::Instant;
 use footbridge_core::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
 
 /// How long the relay is away.
-const OUTAGES: [u64; 4] = [10, 60, 240, 580];
-/// A connection that is refused takes no time; that is the worst case for whoever returns.
+const OUTAGES: [u64; 5] = [1, 10, 60, 240, 580];
+/// The columns of a picture.
 const WIDTH: usize = 100;
 
 fn main() {
     let workers = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(10_000);
     picture();
-    storm(workers);
+    storms(workers);
 }
 
 /// The instants at which one worker tries, until it gives up.
@@ -50,24 +52,37 @@ fn picture() {
 }
 
 /// All of them lose the relay in the same instant.
-fn storm(workers: u64) {
-    println!("\n{workers} workers lose their relay at once:\n");
-    println!("| away for | back within | most in one second | evenly spread | ratio |");
-    println!("| ---: | ---: | ---: | ---: | ---: |");
-    let all: Vec<_> = (0..workers).map(|seed| tries(seed * 7919 + 1)).collect();
-    for outage in OUTAGES {
-        let outage = Duration::from_secs(outage).as_secs_f64();
-        let mut seconds = vec![0_u64; 200];
-        for tries in &all {
-            // The first try after its return succeeds.
-            if let Some(at) = tries.iter().find(|at| **at >= outage) {
-                let second = (at - outage) as usize;
-                seconds[second.min(199)] += 1;
-            }
+fn storms(workers: u64) {
+    println!("\n{workers} workers lose their relay at once; requests after it is back:\n");
+    println!(
+        "| away for | its keys | requests | within | most in one second | evenly spread | ratio |"
+    );
+    println!("| ---: | --- | ---: | ---: | ---: | ---: | ---: |");
+    for keys in [Keys::Kept, Keys::Changed] {
+        for outage in OUTAGES {
+            let arrivals = lose(workers, Duration::from_secs(outage), keys);
+            let (all, most, even) = (arrivals.all(), arrivals.most(), arrivals.even());
+            let keys = if keys == Keys::Kept { "kept" } else { "changed" };
+            let seconds = arrivals.by_second.len();
+            let ratio = most as f64 / even;
+            println!(
+                "| {outage} s | {keys} | {all} | {seconds} s | {most} | {even:.0} | {ratio:.1} |"
+            );
         }
-        let last = seconds.iter().rposition(|count| *count > 0).unwrap_or(0) as u64 + 1;
-        let most = seconds.iter().max().copied().unwrap_or(0);
-        let even = seconds.iter().sum::<u64>() as f64 / last as f64;
-        println!("| {outage} s | {last} s | {most} | {even:.0} | {:.1} |", most as f64 / even);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_come_back_spread_out_and_the_longer_the_outage_the_more() {
+        let ratios = OUTAGES.map(|outage| {
+            let arrivals = lose(300, Duration::from_secs(outage), Keys::Kept);
+            arrivals.most() as f64 / arrivals.even()
+        });
+        assert!(ratios[1] <= 5.0 && ratios[4] <= 3.5, "{ratios:?}");
+        picture();
     }
 }
