@@ -33,7 +33,7 @@ const TIMES: u64 = 1_000;
 const TEXT: usize = 830;
 
 fn main() -> Result<()> {
-    let counts = counted();
+    let counts = counted(&SESSIONS);
     match std::env::args().nth(1).as_deref() {
         Some("--accept") => RECORD.accept(&counts),
         Some("--check") => RECORD.check(&counts),
@@ -44,10 +44,10 @@ fn main() -> Result<()> {
     }
 }
 
-fn counted() -> Counts {
+fn counted(sizes: &[u32]) -> Counts {
     let mut counts = Counts::new();
     counts.insert("worker.poll_request".into(), poll_request());
-    for sessions in SESSIONS {
+    for &sessions in sizes {
         let (mut worker, mut running, kept) = with_sessions(sessions);
         let session = &mut running[sessions as usize / 2];
         let from_agent = from_agent(&mut worker, session);
@@ -182,9 +182,7 @@ fn poll_request() -> f64 {
     let key = EnvironmentKey { id: &id, secret: &secret };
     let mut request = None;
     let wait = Duration::from_secs(50);
-    allocations(|| {
-        request = Some(worker_api::poll(&relay, key, "0123456789abcdef0123456789abcdef", wait))
-    })
+    allocations(|| request = Some(worker_api::poll(&relay, key, u128::MAX, wait)))
 }
 
 /// What the relay takes for a line from the agent, until it is stored, acknowledged, and with every
@@ -217,7 +215,8 @@ mod tests {
 
     #[test]
     fn it_takes_memory_as_often_as_is_checked_in() {
-        if let Err(error) = RECORD.check(&counted()) {
+        // The largest takes too long for a build that is not optimised.
+        if let Err(error) = RECORD.check_part(&counted(&SESSIONS[..3])) {
             panic!("{error}");
         }
     }

@@ -2,10 +2,11 @@
 
 use alloc::borrow::ToOwned;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 use core::num::NonZeroU64;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::base::limits::MAX_ID_BYTES;
 
@@ -62,16 +63,16 @@ macro_rules! identifier {
     ($(#[$doc:meta])* $name:ident, $field:literal) => {
         $(#[$doc])*
         ///
-        /// Always checked when built, so it is safe in a URL and in a path (E-8).
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
+        /// Always checked when built, so it is safe in a URL and in a path (E-8). It goes with every
+        /// operation, so a clone shares its text.
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks and wraps an identifier; the error names the field.
             pub fn new(id: &str) -> Result<Self, IdError> {
                 check($field, id)?;
-                Ok(Self(id.to_owned()))
+                Ok(Self(Arc::from(id)))
             }
 
             /// The identifier as text.
@@ -86,11 +87,16 @@ macro_rules! identifier {
             }
         }
 
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let id = String::deserialize(deserializer)?;
-                check($field, &id).map_err(serde::de::Error::custom)?;
-                Ok(Self(id))
+                Self::new(&id).map_err(serde::de::Error::custom)
             }
         }
     };

@@ -53,8 +53,8 @@ impl Text {
     }
 
     /// Its lines, without line endings; empty ones are left out.
-    pub fn lines(&self) -> impl Iterator<Item = Self> + '_ {
-        let mut rest = self.0.clone();
+    pub fn lines(self) -> impl Iterator<Item = Self> {
+        let mut rest = self.0;
         core::iter::from_fn(move || {
             loop {
                 if rest.is_empty() {
@@ -63,7 +63,9 @@ impl Text {
                 let end = memchr::memchr(b'\n', &rest);
                 let mut line = rest.split_to(end.map_or(rest.len(), |at| at + 1));
                 let ending = line.iter().rev().take_while(|b| matches!(b, b'\n' | b'\r')).count();
-                line.truncate(line.len() - ending);
+                if ending > 0 {
+                    line.truncate(line.len() - ending);
+                }
                 if !line.is_empty() {
                     return Some(Self(line));
                 }

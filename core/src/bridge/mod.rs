@@ -241,10 +241,10 @@ impl Bridge {
     fn note(&mut self, head: &Head, line: &Text) {
         match (head.kind(), &head.request_id) {
             (Kind::ControlRequest, Some(id)) => {
-                self.questions.insert(id.clone(), line.clone());
+                self.questions.insert(id.clone().into_owned(), line.clone());
             }
             (Kind::ControlCancelRequest, Some(id)) => {
-                self.questions.remove(id);
+                self.questions.remove(&**id);
             }
             _ => {}
         }

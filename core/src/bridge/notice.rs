@@ -130,11 +130,11 @@ pub enum What {
 
 impl What {
     pub(super) fn of(head: &Head) -> Self {
-        let id = || head.request_id.clone().unwrap_or_default();
+        let id = || head.request_id.clone().unwrap_or_default().into_owned();
         match head.kind() {
             Kind::User => Self::Message,
             Kind::ControlRequest => {
-                let subtype = head.subtype.clone().unwrap_or_default();
+                let subtype = head.subtype.clone().unwrap_or_default().into_owned();
                 Self::Request { request_id: id(), subtype }
             }
             Kind::ControlResponse => Self::Answer { request_id: id() },

@@ -48,9 +48,9 @@ const VIEWERS: ClientKey = 2;
 /// What runs beside an agent is decided where it runs.
 const NO_LATITUDE: &str = "this agent belongs to a terminal: only there can that be changed";
 
-fn refused(head: Head) -> Out {
-    let id = head.request_id.unwrap_or_default();
-    Vec::from([(control::error(&id, NO_LATITUDE), Audience::Only(VIEWERS))])
+fn refused(head: &Head<'_>) -> Out {
+    let id = head.request_id.as_deref().unwrap_or_default();
+    Vec::from([(control::error(id, NO_LATITUDE), Audience::Only(VIEWERS))])
 }
 
 /// Whoever declares hooks has to be asked about each of them.
@@ -278,7 +278,7 @@ impl Role for Chatting {
                     None | Some(Latitude::Mode | Latitude::Other) => {
                         self.agent.heard(&mut cx.fx, VIEWERS, &line)
                     }
-                    Some(_) => refused(head),
+                    Some(_) => refused(&head),
                 };
                 self.publish(cx, Voice::Viewer, out);
             }

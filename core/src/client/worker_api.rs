@@ -45,13 +45,14 @@ pub fn register(relay: &BaseUrl, token: &Secret, body: &Registration) -> Request
 pub fn poll(
     relay: &BaseUrl,
     environment: EnvironmentKey<'_>,
-    key: &str,
+    key: u128,
     wait: Duration,
 ) -> Request {
     let path = format!("/v1/environments/{}/work/poll", environment.id);
     let mut request = get(relay, &path, Some(environment.secret));
     let preference = Secret::new(format!("wait={}", wait.as_secs()));
-    request.headers.extend([("prefer", preference), ("idempotency-key", Secret::from(key))]);
+    let key = Secret::new(format!("{key:032x}"));
+    request.headers.extend([("prefer", preference), ("idempotency-key", key)]);
     request.timeout = wait + POLL_SLACK;
     request
 }
@@ -151,12 +152,12 @@ mod tests {
         let relay = BaseUrl::parse("https://relay.example").expect("a URL");
         let id = EnvironmentId::new("env_1").expect("valid");
         let environment = EnvironmentKey { id: &id, secret: &Secret::from("s") };
-        let request = poll(&relay, environment, "k", POLL_WAIT);
+        let request = poll(&relay, environment, 0xabc, POLL_WAIT);
         assert_eq!(request.url, "https://relay.example/v1/environments/env_1/work/poll");
         let headers: Vec<_> = request.headers.iter().map(|(n, v)| (*n, v.reveal())).collect();
         assert_eq!(headers[0], ("authorization", "Bearer s"));
         assert!(headers.contains(&("prefer", "wait=50")));
-        assert!(headers.contains(&("idempotency-key", "k")));
+        assert!(headers.contains(&("idempotency-key", "00000000000000000000000000000abc")));
         assert!(request.timeout > POLL_WAIT);
     }
 

@@ -18,6 +18,9 @@ impl<K: Ord + Clone> Timers<K> {
 
     /// Sets the deadline of `key`, replacing any earlier one.
     pub(crate) fn set(&mut self, key: K, at: Instant) {
+        if self.at.get(&key) == Some(&at) {
+            return;
+        }
         self.clear(&key);
         self.queue.insert((at, key.clone()));
         self.at.insert(key, at);

@@ -22,8 +22,8 @@ use crate::wire::ndjson::Line;
 
 /// A part of a line of the agent.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Part {
-    Message(Text, Head),
+pub(crate) enum Part<'line> {
+    Message(&'line Text, Head<'line>),
     Stray(Stray),
 }
 
@@ -86,34 +86,33 @@ impl Kind {
     }
 }
 
-/// The parts of a line that say something.
-pub(crate) fn parts(line: Line) -> Vec<Part> {
+/// Passes the parts of a line that say something to `each`, in order.
+pub(crate) fn parts(line: Line, mut each: impl FnMut(Part<'_>)) {
     let bytes = match line {
         Line::Whole(bytes) => bytes,
         Line::TooLong { beginning, bytes } => {
-            return alloc::vec![stray(Kind::TooLong, bytes, &beginning)];
+            return each(stray(Kind::TooLong, bytes, &beginning));
         }
     };
     let bytes = trimmed(bytes);
     if bytes.is_empty() {
-        return Vec::new();
+        return;
     }
     let text = match Text::from_utf8(bytes) {
         Ok(text) => text,
         Err(bytes) => {
             let kind = if is_utf16(&bytes) { Kind::Utf16 } else { Kind::NotUtf8 };
-            return alloc::vec![stray(kind, bytes.len(), &bytes)];
+            return each(stray(kind, bytes.len(), &bytes));
         }
     };
     match Head::parse(&text) {
-        Ok(head) => alloc::vec![Part::Message(text, head)],
-        Err(_) => recovered(&text),
+        Ok(head) => each(Part::Message(&text, head)),
+        Err(_) => recovered(&text, each),
     }
 }
 
 /// The messages that a line holds among other things.
-fn recovered(text: &Text) -> Vec<Part> {
-    let mut parts = Vec::new();
+fn recovered(text: &Text, mut each: impl FnMut(Part<'_>)) {
     let mut rest = bare(text.as_str());
     // A terminal would show what comes after the last carriage return.
     if let Some((_, last)) = rest.rsplit_once('\r')
@@ -126,15 +125,14 @@ fn recovered(text: &Text) -> Vec<Part> {
         let Some(Ok(value)) = values.next() else { break };
         let value = Text::from(String::from(value.get()));
         let Ok(head) = Head::parse(&value) else { break };
-        parts.push(Part::Message(value, head));
+        each(Part::Message(&value, head));
         let end = values.byte_offset();
         rest = bare(rest.get(end..).unwrap_or_default());
     }
     if !rest.is_empty() {
         let kind = kind_of(rest);
-        parts.push(stray(kind, rest.len(), rest.as_bytes()));
+        each(stray(kind, rest.len(), rest.as_bytes()));
     }
-    parts
 }
 
 fn kind_of(text: &str) -> Kind {
@@ -152,7 +150,7 @@ fn kind_of(text: &str) -> Kind {
     if is_closing || is_field || text.starts_with('{') { Kind::Fragment } else { Kind::Words }
 }
 
-fn stray(kind: Kind, bytes: usize, line: &[u8]) -> Part {
+fn stray(kind: Kind, bytes: usize, line: &[u8]) -> Part<'static> {
     let shown = line.get(..line.len().min(STRAY_LINE_BYTES)).unwrap_or_default();
     let shown = String::from_utf8_lossy(shown);
     // A character that was cut in half shows as one that is replaced.
@@ -331,12 +329,10 @@ mod tests {
 
     fn parts_of(line: &[u8]) -> (Vec<String>, Vec<(Kind, String)>) {
         let (mut messages, mut strays) = (Vec::new(), Vec::new());
-        for part in parts(Line::Whole(Bytes::copy_from_slice(line))) {
-            match part {
-                Part::Message(text, _) => messages.push(text.as_str().to_string()),
-                Part::Stray(Stray { kind, line, .. }) => strays.push((kind, line)),
-            }
-        }
+        parts(Line::Whole(Bytes::copy_from_slice(line)), |part| match part {
+            Part::Message(text, _) => messages.push(text.as_str().to_string()),
+            Part::Stray(Stray { kind, line, .. }) => strays.push((kind, line)),
+        });
         (messages, strays)
     }
 
@@ -427,9 +423,12 @@ mod tests {
     }
 
     fn push(strays: &mut Strays, seconds: u64, line: &str) -> Option<(String, u64)> {
-        let mut parts = parts(Line::Whole(Bytes::copy_from_slice(line.as_bytes())));
-        let Some(Part::Stray(stray)) = parts.pop() else { panic!("{line} is a message") };
-        strays.push(at(seconds), stray).map(|report| (report.line, report.more))
+        let mut report = None;
+        parts(Line::Whole(Bytes::copy_from_slice(line.as_bytes())), |part| match part {
+            Part::Stray(stray) => report = strays.push(at(seconds), stray),
+            Part::Message(..) => panic!("{line} is a message"),
+        });
+        report.map(|report| (report.line, report.more))
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! An agent that serves several clients: its process, what it asks, and what it was asked. The first
 //! answer to a question counts.
 
+use alloc::borrow::Cow;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
@@ -205,18 +206,16 @@ impl Agent {
     /// It has printed a line.
     fn printed<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, line: Line) -> Out {
         let mut out = Out::new();
-        for part in output::parts(line) {
-            match part {
-                Part::Message(text, head) => {
-                    self.strays.saw_message();
-                    self.message(fx, &mut out, text, head);
-                }
-                Part::Stray(stray) => {
-                    let report = self.strays.push(fx.now().mono, stray);
-                    out.extend(report.map(reported));
-                }
+        output::parts(line, |part| match part {
+            Part::Message(text, head) => {
+                self.strays.saw_message();
+                self.message(fx, &mut out, text, head);
             }
-        }
+            Part::Stray(stray) => {
+                let report = self.strays.push(fx.now().mono, stray);
+                out.extend(report.map(reported));
+            }
+        });
         out
     }
 
@@ -224,11 +223,12 @@ impl Agent {
         &mut self,
         fx: &mut Effects<P, N>,
         out: &mut Out,
-        text: Text,
-        head: Head,
+        text: &Text,
+        head: Head<'_>,
     ) {
         self.lines += 1;
-        match (head.kind(), head.request_id) {
+        let kind = head.kind();
+        match (kind, head.request_id.map(Cow::into_owned)) {
             (Kind::ControlRequest, None) => {
                 let refusal = control::unnamed(text.as_str());
                 self.give(fx, &refusal);
@@ -246,10 +246,10 @@ impl Agent {
                     let refusal = control::error(&id, "too many questions are open");
                     return self.give(fx, &refusal);
                 }
-                match self.questions.ask(id.clone(), self.lines, &text, None) {
+                match self.questions.ask(id.clone(), self.lines, text, None) {
                     Asked::Open => {
                         self.open.insert(id, text.clone());
-                        out.push((text, Audience::All));
+                        out.push((text.clone(), Audience::All));
                     }
                     Asked::TooMany => {
                         let refusal = control::error(&id, "too many questions are open");
@@ -268,12 +268,12 @@ impl Agent {
             (Kind::ControlCancelRequest, Some(id)) => {
                 self.questions.cancel(&id);
                 self.open.remove(&id);
-                out.push((text, Audience::All));
+                out.push((text.clone(), Audience::All));
             }
             (Kind::ControlResponse, Some(id)) => {
                 // One to nobody's request is nobody's.
                 if let Some(Request { client, id: own }) = self.requests.remove(&id) {
-                    let line = renamed_response(&text, &own);
+                    let line = renamed_response(text, &own);
                     out.push((line, Audience::Only(client)));
                 }
             }
@@ -282,7 +282,7 @@ impl Agent {
             // What a client has said comes back (M-4).
             (Kind::User, _)
                 if head.uuid.as_deref().is_some_and(|uuid| self.seen.contains(uuid)) => {}
-            _ => out.push((text, Audience::All)),
+            _ => out.push((text.clone(), Audience::All)),
         }
     }
 

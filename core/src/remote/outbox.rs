@@ -11,6 +11,7 @@
 //! Each has a name before it is sent for the first time, by which the relay knows it when it comes
 //! again: nothing is lost over a lost answer, and nothing is said twice.
 
+use alloc::borrow::Cow;
 use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -142,9 +143,9 @@ pub(super) fn message<N>(cx: &mut Cx<'_, N>, line: &Text) -> Result<Call, String
     };
     let kind = head.kind();
     let request_id = (kind == Kind::ControlRequest)
-        .then(|| named(&mut line, "request_id", head.request_id.clone()));
+        .then(|| named(&mut line, "request_id", head.request_id.clone().map(Cow::into_owned)));
     // The relay knows it again by this, whatever it is.
-    let uuid = named(&mut line, "uuid", head.uuid);
+    let uuid = named(&mut line, "uuid", head.uuid.map(Cow::into_owned));
     Ok(Call::Message { line, uuid, request_id })
 }
 

@@ -67,14 +67,14 @@ impl Questions {
             #[serde(borrow, default)]
             tool_use_id: Option<Cow<'a, str>>,
         }
-        let Some(request_id) = head.request_id.clone() else { return };
+        let Some(request_id) = head.request_id.as_deref().map(String::from) else { return };
         if self.open.get(&request_id).is_some_and(|(asked, _)| asked.message == *message) {
             // A repeat: one answer is for both.
             return;
         }
         let request = request_of::<Request<'_>>(message.as_str());
         let tool_use_id = request.and_then(|request| request.tool_use_id).map(Cow::into_owned);
-        let tool_name = head.tool_name.clone().unwrap_or_default();
+        let tool_name = head.tool_name.clone().unwrap_or_default().into_owned();
         let asked = Asked {
             request_id: request_id.clone(),
             seq,

@@ -481,8 +481,8 @@ impl Parts {
     fn is_echo(&mut self, from: Origin, head: &Head) -> bool {
         let is_own_interrupt = head.kind() == Kind::ControlRequest
             && from == Origin::Viewer
-            && head.request_id.as_ref().is_some_and(|id| self.known.contains(id));
-        let is_known = head.uuid.as_ref().is_some_and(|uuid| !self.known.insert(uuid));
+            && head.request_id.as_deref().is_some_and(|id| self.known.contains(id));
+        let is_known = head.uuid.as_deref().is_some_and(|uuid| !self.known.insert(uuid));
         is_own_interrupt || is_known
     }
 

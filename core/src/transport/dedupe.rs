@@ -1,14 +1,29 @@
 //! Each uuid once, with bounded memory (M-4).
 
 use alloc::collections::{BTreeSet, VecDeque};
-use alloc::string::String;
+use alloc::sync::Arc;
+
+use crate::engine::uuid;
+
+/// An id. Most are UUIDs, which need no memory of their own.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Name {
+    Uuid(u128),
+    Other(Arc<str>),
+}
+
+impl Name {
+    fn of(text: &str) -> Self {
+        uuid::number(text).map_or_else(|| Self::Other(Arc::from(text)), Self::Uuid)
+    }
+}
 
 /// Remembers the most recent ids of one kind and forgets the oldest.
 #[derive(Debug)]
 pub(crate) struct Recent {
     limit: usize,
-    known: BTreeSet<String>,
-    order: VecDeque<String>,
+    known: BTreeSet<Name>,
+    order: VecDeque<Name>,
 }
 
 impl Recent {
@@ -17,15 +32,16 @@ impl Recent {
     }
 
     pub(crate) fn contains(&self, name: &str) -> bool {
-        self.known.contains(name)
+        self.known.contains(&Name::of(name))
     }
 
     /// Remembers an id; `false` if it was already known.
     pub(crate) fn insert(&mut self, name: &str) -> bool {
-        if !self.known.insert(String::from(name)) {
+        let name = Name::of(name);
+        if !self.known.insert(name.clone()) {
             return false;
         }
-        self.order.push_back(String::from(name));
+        self.order.push_back(name);
         if self.order.len() > self.limit
             && let Some(oldest) = self.order.pop_front()
         {

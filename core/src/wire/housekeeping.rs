@@ -120,8 +120,9 @@ mod tests {
             (r#"{"type":"keep_alive"}"#, Never),
         ];
         for (line, expected) in lines {
-            let head = Head::parse(&Text::from(line)).expect("a message");
-            assert_eq!(showing(&head), expected, "{line}");
+            let line = Text::from(line);
+            let head = Head::parse(&line).expect("a message");
+            assert_eq!(showing(&head), expected, "{line:?}");
         }
     }
 }

@@ -1,9 +1,9 @@
 //! What kind of message a line is (M-1): parsed just far enough to route it.
 
 use alloc::borrow::{Cow, ToOwned};
-use alloc::string::String;
 use core::fmt;
 
+use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
 use crate::base::text::Text;
@@ -30,21 +30,21 @@ impl Kind {
     }
 }
 
-/// The routing fields of one message.
+/// The routing fields of one message, as parts of its line wherever they hold no escapes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Head {
+pub struct Head<'line> {
     /// `type`.
-    pub kind: String,
+    pub kind: Cow<'line, str>,
     /// `subtype`: of the message, or of its `request` or `response`.
-    pub subtype: Option<String>,
+    pub subtype: Option<Cow<'line, str>>,
     /// `request_id`: of the message, or of its `response`.
-    pub request_id: Option<String>,
+    pub request_id: Option<Cow<'line, str>>,
     /// `request.tool_name`.
-    pub tool_name: Option<String>,
+    pub tool_name: Option<Cow<'line, str>>,
     /// `uuid`.
-    pub uuid: Option<String>,
+    pub uuid: Option<Cow<'line, str>>,
     /// `command_uuid`: the message that a `command_lifecycle` is about.
-    pub command_uuid: Option<String>,
+    pub command_uuid: Option<Cow<'line, str>>,
     /// Whether one of these keys appears more than once, so that readers who take the first one, and
     /// those who take the last, see two messages.
     pub is_ambiguous: bool,
@@ -61,11 +61,11 @@ pub enum MessageError {
     NotTyped,
 }
 
-impl Head {
+impl<'line> Head<'line> {
     /// Reads the routing fields of a line. If a key appears twice the last one counts, as it does
     /// for the agents and browsers that read the same line; a field that is not text counts as
     /// absent.
-    pub fn parse(line: &Text) -> Result<Self, MessageError> {
+    pub fn parse(line: &'line Text) -> Result<Self, MessageError> {
         let mut fields = Fields::default();
         let mut json = serde_json::Deserializer::from_str(line.as_str());
         let top = Object { at: Level::Top, fields: &mut fields };
@@ -74,7 +74,7 @@ impl Head {
         let Some(kind) = fields.kind.filter(|_| is_object) else {
             return Err(MessageError::NotTyped);
         };
-        let inner = match kind.as_str() {
+        let inner = match &*kind {
             "control_request" => fields.request,
             "control_response" => fields.response,
             _ => Inner::default(),
@@ -92,7 +92,7 @@ impl Head {
 
     /// Which kind it is.
     pub fn kind(&self) -> Kind {
-        match self.kind.as_str() {
+        match &*self.kind {
             "user" => Kind::User,
             "control_request" => Kind::ControlRequest,
             "control_response" => Kind::ControlResponse,
@@ -103,20 +103,20 @@ impl Head {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
-    subtype: Option<String>,
-    request_id: Option<String>,
-    tool_name: Option<String>,
+struct Inner<'line> {
+    subtype: Option<Cow<'line, str>>,
+    request_id: Option<Cow<'line, str>>,
+    tool_name: Option<Cow<'line, str>>,
 }
 
 #[derive(Debug, Default)]
-struct Fields {
-    kind: Option<String>,
-    uuid: Option<String>,
-    command_uuid: Option<String>,
-    own: Inner,
-    request: Inner,
-    response: Inner,
+struct Fields<'line> {
+    kind: Option<Cow<'line, str>>,
+    uuid: Option<Cow<'line, str>>,
+    command_uuid: Option<Cow<'line, str>>,
+    own: Inner<'line>,
+    request: Inner<'line>,
+    response: Inner<'line>,
     is_ambiguous: bool,
 }
 
@@ -128,12 +128,17 @@ enum Level {
 }
 
 /// Visits any JSON value and collects the fields of an object; returns whether it was one.
-struct Object<'f> {
+struct Object<'f, 'line> {
     at: Level,
-    fields: &'f mut Fields,
+    fields: &'f mut Fields<'line>,
 }
 
-impl<'de> DeserializeSeed<'de> for Object<'_> {
+/// A key, which is borrowed wherever it can be.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> DeserializeSeed<'de> for Object<'_, 'de> {
     type Value = bool;
 
     fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
@@ -141,7 +146,7 @@ impl<'de> DeserializeSeed<'de> for Object<'_> {
     }
 }
 
-impl<'de> Visitor<'de> for Object<'_> {
+impl<'de> Visitor<'de> for Object<'_, 'de> {
     type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -151,7 +156,7 @@ impl<'de> Visitor<'de> for Object<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         // Those of this object that have appeared.
         let mut seen = 0_u8;
-        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+        while let Some(Key(key)) = map.next_key()? {
             let Fields { kind, uuid, command_uuid, own, request, response, is_ambiguous } =
                 &mut *self.fields;
             let inner = match self.at {
@@ -224,22 +229,26 @@ impl<'de> Visitor<'de> for Object<'_> {
 struct MaybeString;
 
 impl<'de> DeserializeSeed<'de> for MaybeString {
-    type Value = Option<String>;
+    type Value = Option<Cow<'de, str>>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, de: D) -> Result<Option<String>, D::Error> {
+    fn deserialize<D: serde::Deserializer<'de>>(self, de: D) -> Result<Self::Value, D::Error> {
         de.deserialize_any(self)
     }
 }
 
 impl<'de> Visitor<'de> for MaybeString {
-    type Value = Option<String>;
+    type Value = Option<Cow<'de, str>>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any JSON value")
     }
 
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Some(Cow::Borrowed(text)))
+    }
+
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Some(text.to_owned()))
+        Ok(Some(Cow::Owned(text.to_owned())))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
@@ -277,8 +286,8 @@ impl<'de> Visitor<'de> for MaybeString {
 mod tests {
     use super::*;
 
-    fn parse(line: &'static str) -> Result<Head, MessageError> {
-        Head::parse(&Text::from(line))
+    fn parse(line: &'static str) -> Result<Head<'static>, MessageError> {
+        Head::parse(alloc::boxed::Box::leak(alloc::boxed::Box::new(Text::from(line))))
     }
 
     #[test]
@@ -305,6 +314,12 @@ mod tests {
     }
 
     #[test]
+    fn a_field_with_escapes_is_read_as_what_it_means() {
+        let head = parse(r#"{"ty\u0070e":"us\u0065r","uuid":"a\nb"}"#).expect("a message");
+        assert_eq!((head.kind(), head.uuid.as_deref()), (Kind::User, Some("a\nb")));
+    }
+
+    #[test]
     fn unknown_types_are_messages_too() {
         let head = parse(r#"{"type":"never_seen_before","subtype":7}"#).expect("a message");
         assert!(head.kind().is_sdk_message());
@@ -315,7 +330,7 @@ mod tests {
     fn the_last_value_of_a_repeated_key_counts() {
         let head = parse(r#"{"type":"user","type":"assistant","uuid":"a","uuid":null}"#);
         let head = head.expect("a message");
-        assert_eq!((head.kind.as_str(), head.uuid), ("assistant", None));
+        assert_eq!((&*head.kind, head.uuid), ("assistant", None));
     }
 
     #[test]
@@ -343,14 +358,14 @@ mod tests {
             r#"{"type":"control_request","request":{"subtype":"a","subtype":"b"}}"#,
             r#"{"type":"control_response","response":{},"response":{}}"#,
         ] {
-            assert!(Head::parse(&Text::from(line)).expect("a message").is_ambiguous, "{line}");
+            assert!(parse(line).expect("a message").is_ambiguous, "{line}");
         }
         for line in [
             r#"{"type":"user","content":1,"content":2}"#,
             r#"{"type":"control_request","request_id":"a","request":{"subtype":"b","type":"c"}}"#,
             r#"{"type":"user","message":{"type":"x","type":"y"}}"#,
         ] {
-            assert!(!Head::parse(&Text::from(line)).expect("a message").is_ambiguous, "{line}");
+            assert!(!parse(line).expect("a message").is_ambiguous, "{line}");
         }
     }
 }

@@ -90,7 +90,8 @@ impl Splitter {
         }
         let end = whole.iter().rposition(|b| *b != b'\r').map_or(0, |at| at + 1);
         if end > 0 {
-            each(Line::Whole(whole.slice(..end)));
+            let line = if end == whole.len() { whole } else { whole.slice(..end) };
+            each(Line::Whole(line));
         }
     }
 }

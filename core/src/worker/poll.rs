@@ -1,7 +1,6 @@
 //! Stage 2: asking for work, as long as there is room for it (E-2, W-3).
 
 use alloc::format;
-use alloc::string::String;
 use core::time::Duration;
 
 use super::config::WorkerConfig;
@@ -29,7 +28,7 @@ pub(super) struct Polling {
     in_flight: Option<OpId>,
     asked_at: Instant,
     /// Identifies the claim, so that a lost answer is sent again.
-    key: Option<String>,
+    key: Option<u128>,
     hold: Hold,
     backoff: Backoff,
     has_failed: bool,
@@ -70,7 +69,7 @@ impl Polling {
 
     pub(super) fn poll(&mut self, cx: &mut Cx<'_>, environment: &Environment) {
         let rng = &mut *cx.rng;
-        let key = self.key.get_or_insert_with(|| format!("{:032x}", rng.u128(..)));
+        let key = *self.key.get_or_insert_with(|| rng.u128(..));
         let wait = self.hold.wait(cx.fx.now().mono);
         let request = worker_api::poll(&cx.config.relay, environment.key(), key, wait);
         self.asked_at = cx.now();

@@ -71,7 +71,7 @@ pub fn message_heads(data: &[u8]) {
     };
     match parsed {
         Ok(head) => {
-            assert_eq!(value["type"].as_str(), Some(head.kind.as_str()));
+            assert_eq!(value["type"].as_str(), Some(&*head.kind));
             assert_eq!(value["uuid"].as_str(), head.uuid.as_deref());
         }
         Err(_) => assert!(value["type"].as_str().is_none(), "a typed object is a message"),

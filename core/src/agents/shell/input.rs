@@ -1,6 +1,6 @@
 //! Parsing a line from the host.
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -55,7 +55,10 @@ impl Input {
         let head = Head::parse(line)?;
         Ok(match (head.kind(), head.request_id) {
             (Kind::User, _) => Self::Prompt(Prompt {
-                uuid: head.uuid.filter(|uuid| (1..=MAX_ID_BYTES).contains(&uuid.len())),
+                uuid: head
+                    .uuid
+                    .filter(|uuid| (1..=MAX_ID_BYTES).contains(&uuid.len()))
+                    .map(Cow::into_owned),
                 command: command(line.as_str()),
             }),
             (Kind::ControlRequest, None) => Self::Unanswerable,
@@ -66,12 +69,12 @@ impl Input {
                     Some("set_permission_mode") => Request::SetPermissionMode(mode(line.as_str())),
                     subtype => Request::Unsupported(subtype.unwrap_or_default().to_owned()),
                 };
-                Self::Request { id, request }
+                Self::Request { id: id.into_owned(), request }
             }
             (Kind::ControlResponse, Some(id)) => {
-                Self::Answer { id, verdict: Verdict::parse(line.as_str()) }
+                Self::Answer { id: id.into_owned(), verdict: Verdict::parse(line.as_str()) }
             }
-            (Kind::ControlCancelRequest, Some(id)) => Self::Withdraw { id },
+            (Kind::ControlCancelRequest, Some(id)) => Self::Withdraw { id: id.into_owned() },
             (Kind::ControlResponse | Kind::ControlCancelRequest | Kind::Other, _) => Self::Ignored,
         })
     }

@@ -1,6 +1,6 @@
 //! The lines of a session as its client reads and writes them (X-1, M-4).
 
-use alloc::borrow::ToOwned;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -63,8 +63,8 @@ impl Seen {
             Err(error) => return Read::Unreadable(error.to_string()),
         };
         match (head.kind(), head.request_id) {
-            (Kind::ControlRequest, Some(id)) => Read::Question(id),
-            (Kind::ControlCancelRequest, Some(id)) => Read::Withdrawn(id),
+            (Kind::ControlRequest, Some(id)) => Read::Question(id.into_owned()),
+            (Kind::ControlCancelRequest, Some(id)) => Read::Withdrawn(id.into_owned()),
             (Kind::ControlRequest | Kind::ControlCancelRequest, None) => {
                 Read::Unreadable("a control message without a request_id".to_owned())
             }
@@ -79,7 +79,7 @@ impl Seen {
 /// The id of a question.
 pub(super) fn question_id(line: &Text) -> Option<String> {
     let head = Head::parse(line).ok()?;
-    head.request_id.filter(|_| head.kind == "control_request")
+    head.request_id.filter(|_| head.kind == "control_request").map(Cow::into_owned)
 }
 
 /// What a person says.

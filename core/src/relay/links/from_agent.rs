@@ -162,7 +162,7 @@ pub(super) fn lines_of(text: &Text) -> Result<Vec<Line>, u16> {
     };
     // One more than allowed is enough to see that there are too many.
     let most = usize::try_from(WINDOW).unwrap_or(usize::MAX);
-    text.lines().take(most.saturating_add(1)).map(line).collect()
+    text.clone().lines().take(most.saturating_add(1)).map(line).collect()
 }
 
 /// A line for the log, which can hold only messages: in place of one that is none, the log says

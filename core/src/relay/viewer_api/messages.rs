@@ -83,13 +83,14 @@ fn read_message(
     if head.is_ambiguous {
         return Err("has a key more than once that says what it is".into());
     }
-    let Head { uuid, request_id, subtype, .. } = &head;
+    let owned = |name: &Option<Cow<'_, str>>| name.as_deref().map(String::from);
+    let (uuid, request_id) = (&owned(&head.uuid), &owned(&head.request_id));
     for name in [uuid, request_id].into_iter().flatten() {
         if name.is_empty() || name.len() > MAX_ID_BYTES {
             return Err(format!("must have 1 to {MAX_ID_BYTES} bytes as uuid or request_id"));
         }
     }
-    match (head.kind(), subtype.as_deref()) {
+    match (head.kind(), head.subtype.as_deref()) {
         (Kind::User, _) => {
             let (uuid, line) = with_name(issuer, line, "uuid", uuid.clone());
             let name = MessageName { uuid: Some(uuid.clone()), request_id: None };

@@ -1,5 +1,6 @@
 //! Reading a line of the program.
 
+use alloc::borrow::Cow;
 use alloc::string::{String, ToString};
 
 use serde_json::value::{RawValue, to_raw_value};
@@ -27,16 +28,16 @@ impl Input {
         let no_id = || String::from("it has no request_id");
         Ok(match head.kind() {
             Kind::ControlRequest => {
-                let request_id = head.request_id.ok_or_else(no_id)?;
+                let request_id = head.request_id.ok_or_else(no_id)?.into_owned();
                 Self::Request { line: line.clone(), request_id }
             }
             Kind::ControlResponse => {
-                let request_id = head.request_id.ok_or_else(no_id)?;
+                let request_id = head.request_id.ok_or_else(no_id)?.into_owned();
                 let answer = response_of(line.as_str()).map(|json| line.slice_of(json));
                 Self::Answer { request_id, answer }
             }
             kind => {
-                let uuid = head.uuid.filter(|uuid| !uuid.is_empty());
+                let uuid = head.uuid.filter(|uuid| !uuid.is_empty()).map(Cow::into_owned);
                 Self::Message { line: line.clone(), uuid, is_prompt: kind == Kind::User }
             }
         })

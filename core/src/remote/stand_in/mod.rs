@@ -528,19 +528,19 @@ impl Standing {
             // Those that it may answer are printed when it is asked.
             Kind::ControlRequest | Kind::ControlCancelRequest => false,
             Kind::ControlResponse => {
-                head.request_id.as_ref().is_some_and(|id| self.requests.remove(id))
+                head.request_id.as_deref().is_some_and(|id| self.requests.remove(id))
             }
             // What it was sent by a program that did not ask for that is repeated here, and not there.
             Kind::User => {
-                let is_posted = head.uuid.as_ref().is_some_and(|uuid| self.posted.contains(uuid));
+                let is_posted = head.uuid.as_deref().is_some_and(|uuid| self.posted.contains(uuid));
                 self.shows_replays || !is_posted
             }
-            Kind::Other => match head.kind.as_str() {
+            Kind::Other => match &*head.kind {
                 "stream_event" => self.shows_partials,
                 "system" => self.shows_partials || !is_waiting(&head, message),
                 // Of messages whose names this has given, it knows nothing.
                 "command_lifecycle" => {
-                    let of = head.command_uuid.as_ref();
+                    let of = head.command_uuid.as_deref();
                     of.is_none_or(|uuid| self.own_names.contains(uuid))
                 }
                 _ => true,

@@ -1,5 +1,6 @@
 //! What one session's agent asks people and clients (M-2, M-6), and what an answer has to lead to.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -68,8 +69,8 @@ impl QuestionsModel {
     pub(super) fn record(&mut self, entry: &Entry, is_over: bool, clients: &mut CallbacksModel) {
         let head = Head::parse(&entry.line).unwrap_or_default();
         let kind = head.kind();
-        let subtype = head.subtype.unwrap_or_default();
-        let Some(id) = head.request_id else { return };
+        let subtype = head.subtype.unwrap_or_default().into_owned();
+        let Some(id) = head.request_id.map(Cow::into_owned) else { return };
         let is_withdrawn = match entry.origin {
             Origin::Agent => kind == Kind::ControlCancelRequest,
             Origin::Relay | Origin::Worker => {

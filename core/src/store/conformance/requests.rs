@@ -31,7 +31,9 @@ impl RequestsModel {
         let head = Head::parse(&entry.line).unwrap_or_default();
         let (kind, subtype) = (head.kind(), head.subtype.as_deref());
         match (entry.origin, kind, head.request_id) {
-            (Origin::Viewer, Kind::ControlRequest, Some(id)) => self.open.push((lines, id)),
+            (Origin::Viewer, Kind::ControlRequest, Some(id)) => {
+                self.open.push((lines, id.into_owned()));
+            }
             (Origin::Agent, Kind::ControlResponse, Some(id)) => {
                 let at = self.open.iter().position(|(_, asked)| *asked == id);
                 at.map(|at| self.open.remove(at));

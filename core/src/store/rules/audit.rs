@@ -203,7 +203,7 @@ fn sent(messages: &[NewMessage]) -> Vec<(AuditAction, String)> {
     }
     let subtypes = requests.iter().map(|request| {
         let head = Head::parse(&request.line).ok();
-        head.and_then(|head| head.subtype).unwrap_or_default()
+        head.and_then(|head| head.subtype).unwrap_or_default().into_owned()
     });
     let (interrupts, others): (Vec<_>, Vec<_>) =
         subtypes.partition(|subtype| subtype == "interrupt");

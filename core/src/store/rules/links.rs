@@ -1,5 +1,6 @@
 //! What is sent and received over a session's link.
 
+use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
 
@@ -225,7 +226,9 @@ fn record_agent_line<T: Tables>(
     if head.kind == "result" {
         questions::turn_ended(cx, conversation, line)?;
     }
-    let Some(request_id) = head.request_id.clone() else { return Ok(()) };
+    let Some(request_id) = head.request_id.as_deref().map(ToOwned::to_owned) else {
+        return Ok(());
+    };
     match head.kind() {
         Kind::ControlRequest => {
             let subtype = head.subtype.unwrap_or_default();
@@ -233,7 +236,7 @@ fn record_agent_line<T: Tables>(
             if callback.is_none() && subtype != "can_use_tool" {
                 return Ok(());
             }
-            let mut tool_name = head.tool_name.unwrap_or_default();
+            let mut tool_name = head.tool_name.unwrap_or_default().into_owned();
             tool_name.truncate(tool_name.floor_char_boundary(MAX_NAME_BYTES));
             let question = Question { request_id, tool_name, seq, turn_ended: false };
             questions::ask(cx, conversation, question, callback, line)

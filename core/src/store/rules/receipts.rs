@@ -112,12 +112,12 @@ pub(super) fn react<T: Tables>(
     let has_unseen = counts.settled < counts.handed_out;
     let is_result = head.kind == "result";
     let is_start = head.kind == "system" && head.subtype.as_deref() == Some("init");
-    let is_of_turn = is_result || matches!(head.kind.as_str(), "assistant" | "stream_event");
+    let is_of_turn = is_result || matches!(&*head.kind, "assistant" | "stream_event");
     if is_start || (is_of_turn && conversation.row.turn == Turn::Idle) {
         conversation.row.turn = Turn::Unexplained;
     }
     if has_unseen {
-        let echoed = match head.kind.as_str() {
+        let echoed = match &*head.kind {
             "user" => head.uuid.as_deref(),
             // What only waits in the agent's own queue is lost with the agent.
             "command_lifecycle" if !is_queued(line) => head.command_uuid.as_deref(),
@@ -311,14 +311,16 @@ impl Named {
         let mut named = Self::default();
         for row in rows {
             let head = Head::parse(&row.line).unwrap_or_default();
+            let uuid = head.uuid.as_deref().map(String::from);
+            let request_id = head.request_id.as_deref().map(String::from);
             match row.kind {
-                InboundKind::Message => named.uuids.extend(head.uuid),
+                InboundKind::Message => named.uuids.extend(uuid),
                 InboundKind::Request => {
                     let is_request = head.kind() == Kind::ControlRequest;
-                    named.request_ids.extend(head.request_id);
-                    named.uuids.extend(head.uuid.filter(|_| !is_request));
+                    named.request_ids.extend(request_id);
+                    named.uuids.extend(uuid.filter(|_| !is_request));
                 }
-                InboundKind::Answer => named.answers.extend(head.request_id),
+                InboundKind::Answer => named.answers.extend(request_id),
                 InboundKind::Refusal => {}
             }
             named.seqs.push(row.seq);
@@ -408,7 +410,9 @@ pub(super) fn get<T: Tables>(cx: &mut Cx<'_, T>, row: SessionRow, seq: u64) -> A
         let rows = conversation.inbound_rows(cx, conversation.row.inbound.settled, |_| true)?;
         found = rows.into_iter().find(|row| row.seq == seq).map(|row| row.line);
     }
-    let head = found.and_then(|line| Head::parse(&line).ok()).ok_or(StoreError::ReceiptUnknown)?;
+    let line = found.ok_or(StoreError::ReceiptUnknown)?;
+    let head = Head::parse(&line).map_err(|_| StoreError::ReceiptUnknown)?;
+    let owned = |name: Cow<'_, str>| Cow::Owned(name.into_owned());
     let failed = conversation.row.failed.iter().find(|failed| failed.receipts.holds(seq));
     let (stage, reason) = match failed {
         Some(FailedRun { receipts, .. }) => {
@@ -416,6 +420,6 @@ pub(super) fn get<T: Tables>(cx: &mut Cx<'_, T>, row: SessionRow, seq: u64) -> A
         }
         None => (conversation.row.session.receipts.stage(seq), None),
     };
-    let (uuid, request_id) = (head.uuid.map(Cow::Owned), head.request_id.map(Cow::Owned));
+    let (uuid, request_id) = (head.uuid.map(owned), head.request_id.map(owned));
     Ok(Answer::Receipt(Box::new(Receipt { seq, uuid, request_id, stage, reason })))
 }

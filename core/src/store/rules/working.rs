@@ -18,7 +18,7 @@ pub(super) fn note<T>(
     head: &Head,
     line: &Text,
 ) {
-    match (head.kind.as_str(), head.subtype.as_deref()) {
+    match (&*head.kind, head.subtype.as_deref()) {
         ("result", _) => set(cx, conversation, false),
         ("system", Some("session_state_changed")) => match &*state_in(line) {
             "idle" => set(cx, conversation, false),

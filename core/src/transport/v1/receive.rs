@@ -37,7 +37,7 @@ impl Link {
             Event::Received { op, message } => {
                 self.note_heard(fx);
                 let outcome = match message {
-                    Message::Text(text) => self.take_lines(fx, &text, &mut each),
+                    Message::Text(text) => self.take_lines(fx, text, &mut each),
                     Message::Binary(frame) => self.take_frame(fx, op, &frame, &mut each),
                 };
                 if let Err(reason) = outcome {
@@ -137,7 +137,7 @@ impl Link {
     fn take_lines<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
-        text: &Text,
+        text: Text,
         each: &mut impl FnMut(LinkEvent),
     ) -> Result<(), &'static str> {
         let State::Up(up) = &mut self.state else { return Err(NO_RESUME) };

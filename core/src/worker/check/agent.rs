@@ -126,13 +126,11 @@ impl AgentCheck {
     }
 
     fn line<N>(&mut self, fx: &mut Effects<Purpose, N>, line: Line) {
-        let head = match line {
-            Line::Whole(bytes) => {
-                Text::from_utf8(bytes).ok().and_then(|text| Head::parse(&text).ok())
-            }
+        let text = match line {
+            Line::Whole(bytes) => Text::from_utf8(bytes).ok(),
             Line::TooLong { .. } => None,
         };
-        match head {
+        match text.as_ref().and_then(|text| Head::parse(text).ok()) {
             None => self.is_garbled = true,
             Some(head)
                 if self.finding.is_none()

@@ -4,6 +4,7 @@
 //! waits for: a line that is not a message would end some agents, and a second answer or a second copy
 //! of a message would be acted on twice.
 
+use alloc::borrow::Cow;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::format;
 use alloc::string::String;
@@ -156,13 +157,14 @@ impl Conversation {
         &mut self,
         now: Instant,
         text: &Text,
-        head: Head,
+        head: Head<'_>,
         number: u64,
     ) -> AgentLine {
         match (head.kind(), head.request_id) {
             (Kind::ControlRequest, Some(id)) => {
                 let subtype = head.subtype.unwrap_or_default();
-                self.asked(now, (id, number, &subtype, head.tool_name), text)
+                let tool = head.tool_name.map(Cow::into_owned);
+                self.asked(now, (id.into_owned(), number, &subtype, tool), text)
             }
             (Kind::ControlRequest, None) => {
                 AgentLine::Unanswerable { answer: control::unnamed(text.as_str()) }
@@ -246,9 +248,9 @@ impl Conversation {
     ) -> AgentInput {
         let Ok(head) = Head::parse(line) else { return AgentInput::Nothing };
         if let Err(why) = allowance.check_line(&head, line) {
-            return match head.request_id {
+            return match head.request_id.map(Cow::into_owned) {
                 Some(request_id) => AgentInput::Refused { request_id, why },
-                None => AgentInput::NotAllowed { uuid: head.uuid, why },
+                None => AgentInput::NotAllowed { uuid: head.uuid.map(Cow::into_owned), why },
             };
         }
         match (head.kind(), head.request_id, head.uuid) {
@@ -262,12 +264,12 @@ impl Conversation {
                         AgentInput::Answer { answer, times }
                     }
                     None if is_refusal => AgentInput::Nothing,
-                    None => AgentInput::StaleAnswer(id),
+                    None => AgentInput::StaleAnswer(id.into_owned()),
                 }
             }
             (Kind::ControlResponse, None, _) => AgentInput::Nothing,
             (Kind::User, _, Some(uuid)) if self.seen.insert(&uuid) => AgentInput::Give,
-            (Kind::User, _, Some(uuid)) => AgentInput::Repeated(uuid),
+            (Kind::User, _, Some(uuid)) => AgentInput::Repeated(uuid.into_owned()),
             (Kind::ControlRequest, ..) => {
                 self.declared(line);
                 AgentInput::Give

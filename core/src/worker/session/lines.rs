@@ -29,26 +29,24 @@ const REPEATED: &str = "the agent has already had a message with this uuid";
 impl Session {
     /// A line from the agent on its way to the relay.
     pub(super) fn take_output(&mut self, cx: &mut Cx<'_>, line: Line) {
-        for part in output::parts(line) {
-            match part {
-                Part::Message(text, head) => self.take_message(cx, text, head),
-                Part::Stray(stray) => {
-                    let report = self.strays.push(cx.now(), stray);
-                    self.report_strays(cx, report);
-                }
+        output::parts(line, |part| match part {
+            Part::Message(text, head) => self.take_message(cx, text, head),
+            Part::Stray(stray) => {
+                let report = self.strays.push(cx.now(), stray);
+                self.report_strays(cx, report);
             }
-        }
+        });
     }
 
-    fn take_message(&mut self, cx: &mut Cx<'_>, text: Text, head: Head) {
+    fn take_message(&mut self, cx: &mut Cx<'_>, text: &Text, head: Head<'_>) {
         self.strays.saw_message();
         let number = self.link.sent_here() + 1;
-        match self.conversation.read_output(cx.now(), &text, head, number) {
+        match self.conversation.read_output(cx.now(), text, head, number) {
             AgentLine::Message => self.agent_spoke(cx),
             AgentLine::Result | AgentLine::Callback => {}
             AgentLine::Init => {
                 self.agent_spoke(cx);
-                if let Some(conversation) = conversation_of(&text) {
+                if let Some(conversation) = conversation_of(text) {
                     self.kept_conversation = Some(Some(conversation));
                 }
             }
@@ -58,11 +56,11 @@ impl Session {
             }
             AgentLine::Unanswerable { answer } => self.write_own(cx, &answer),
             AgentLine::Ambiguous { request_id, answer, times } => {
-                self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), text);
+                self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), text.clone());
                 return self.refuse_ambiguous(cx, &request_id, &answer, times);
             }
         }
-        self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), text);
+        self.link.send_line(cx.fx, Purpose::Link(self.id.clone()), text.clone());
     }
 
     /// The agent has asked different questions under one id: nobody may answer any of them.

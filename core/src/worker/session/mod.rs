@@ -38,6 +38,7 @@ use super::continuity::Beginning;
 use super::cx::{Cx, Purpose, Timer};
 use super::lease::Lease;
 use super::notice::WorkerNotice;
+use crate::base::few::Few;
 use crate::base::id::{SessionId, WorkId};
 use crate::base::text::Text;
 use crate::base::time::Instant;
@@ -254,14 +255,14 @@ impl Session {
     }
 
     pub(super) fn agent_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
-        let mut events = Vec::new();
+        let mut events = Few::new();
         self.process.handle(cx.fx, event, |event| events.push(event));
         self.on_process(cx, events)
     }
 
     /// The deadline of its process may have passed.
     pub(super) fn process_due(&mut self, cx: &mut Cx<'_>) -> Outcome {
-        let mut events = Vec::new();
+        let mut events = Few::new();
         self.process.on_time(cx.fx, |event| events.push(event));
         self.succession_due(cx);
         self.reading_due(cx);
@@ -269,7 +270,7 @@ impl Session {
         self.on_process(cx, events)
     }
 
-    fn on_process(&mut self, cx: &mut Cx<'_>, events: Vec<ProcessEvent>) -> Outcome {
+    fn on_process(&mut self, cx: &mut Cx<'_>, events: Few<ProcessEvent>) -> Outcome {
         let mut outcome = Outcome::Nothing;
         for event in events {
             match event {

@@ -2,9 +2,9 @@
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
 
 use super::{EndReason, Outcome, Renewal, Session};
+use crate::base::few::Few;
 use crate::base::id::OpId;
 use crate::base::limits::SUPERSEDED_LEASE_GRACE;
 use crate::contract::event::Event;
@@ -18,7 +18,7 @@ use crate::worker::notice::WorkerNotice;
 
 impl Session {
     pub(in crate::worker) fn link_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
-        let mut events = Vec::new();
+        let mut events = Few::new();
         let purpose = Purpose::Link(self.id.clone());
         self.link.handle(cx.fx, cx.rng, purpose, event, |event| events.push(event));
         let mut outcome = Outcome::Nothing;

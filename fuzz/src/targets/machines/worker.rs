@@ -137,7 +137,7 @@ impl RelaysPart {
             Action::Send { op, message } => {
                 let Some((url, _)) = self.links.get(op) else { return };
                 let lines = match message {
-                    Message::Text(text) => text.lines().count() as u64,
+                    Message::Text(text) => text.clone().lines().count() as u64,
                     Message::Binary(word) => {
                         match ControlFrame::parse(word).expect("a word of the core") {
                             ControlFrame::Report { .. } => 1,

@@ -30,7 +30,7 @@ pub(in crate::program) fn shown(event: &RemoteEvent) -> String {
 
 /// A message in words, not yet safe for a terminal.
 pub(in crate::program) fn in_words(from: Origin, head: &Head, message: &Value) -> String {
-    match (from, head.kind.as_str()) {
+    match (from, &*head.kind) {
         (Origin::Viewer, "user") => said(message),
         (Origin::Viewer, "control_request") => asked(message),
         (Origin::Viewer, _) => String::new(),

@@ -187,10 +187,10 @@ impl Terminal {
         match (head.kind(), head.request_id) {
             (Kind::ControlRequest, Some(request_id)) => {
                 let asked = Question {
-                    request_id,
+                    request_id: request_id.into_owned(),
                     seq: 0,
                     tool_use_id: None,
-                    tool_name: head.tool_name.unwrap_or_default(),
+                    tool_name: head.tool_name.unwrap_or_default().into_owned(),
                     message: text,
                 };
                 let is_first = self.open.borrow().is_empty();

@@ -189,16 +189,16 @@ impl Screen {
         match (head.kind(), head.request_id) {
             (Kind::ControlRequest, Some(request_id)) => {
                 self.drawn.model().notice(&RemoteNotice::PermissionAsked(Question {
-                    request_id,
+                    request_id: request_id.into_owned(),
                     seq,
                     tool_use_id: None,
-                    tool_name: head.tool_name.unwrap_or_default(),
+                    tool_name: head.tool_name.unwrap_or_default().into_owned(),
                     message: line,
                 }));
             }
             (Kind::ControlCancelRequest, Some(request_id)) => {
                 self.drawn.model().notice(&RemoteNotice::PermissionWithdrawn {
-                    request_id,
+                    request_id: request_id.into_owned(),
                     seq,
                     tool_use_id: None,
                     why: Withdrawal::Withdrawn {

@@ -36,7 +36,7 @@ pub(super) fn read(from: Origin, message: &Text) -> Vec<Reading> {
         return Vec::new();
     }
     let Ok(message) = serde_json::from_str::<Value>(message.as_str()) else { return Vec::new() };
-    match (from, head.kind.as_str()) {
+    match (from, &*head.kind) {
         (Origin::Viewer, "user") => said(&message, Sending::Stored),
         (Origin::Viewer, "control_response") => answered(&message),
         (Origin::Agent, "assistant") => spoken(&message),
