@@ -16,7 +16,8 @@ use tungstenite::http::HeaderValue;
 /// The error of a benchmark that could not be run.
 pub type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-const TOKEN: &str = "the-token-of-this-benchmark";
+/// The access token of the user of every relay here.
+pub const TOKEN: &str = "the-token-of-this-benchmark";
 /// A viewer that has received nothing for this long has lost something.
 const SILENCE: Duration = Duration::from_secs(60);
 
@@ -91,6 +92,11 @@ impl Running {
     pub fn ready(&self, field: &str) -> Result<&str> {
         let value = self.ready[field].as_str();
         value.ok_or_else(|| format!("the ready line has no {field}: {}", self.ready).into())
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Its peak resident memory, in kB of 1,024 bytes.
