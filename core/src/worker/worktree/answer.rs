@@ -53,6 +53,11 @@ impl Answer {
         !self.is_success && has("cannot change to") && has("No such file or directory")
     }
 
+    /// Whether a file that the command was to read is not there.
+    pub(super) fn says_file_is_missing(&self) -> bool {
+        !self.is_success && self.error.contains("No such file or directory")
+    }
+
     /// Whether `HEAD` is on a branch that has no commit yet.
     pub(super) fn says_head_is_unborn(&self) -> bool {
         !self.is_success && self.error.contains("argument 'HEAD'")

@@ -23,6 +23,8 @@ pub(super) struct Making {
     reflogs: Reflogs,
     /// What has got a name because only they had it.
     named: Option<String>,
+    /// Where git keeps what belongs to this worktree alone.
+    git_directory: String,
 }
 
 /// A session may return, after a crash or a lost lease: it then continues in the worktree that was
@@ -37,6 +39,16 @@ enum Make {
     Lock,
     /// Is its directory still there?
     Check,
+    /// Is it whole? Git writes its index when all of its files are there.
+    Whole,
+    /// It is not: was git cut off while it wrote them? No agent has ever worked in it then.
+    CutOff,
+    /// Then it is made again.
+    Discard,
+    /// Git was cut off before it wrote any, or somebody has removed the index: what is missing is added,
+    /// and nothing is taken away.
+    Index,
+    Fill,
     /// It is gone. What its `HEAD` and reflogs alone hold gets a name before those go as well.
     Reflogs,
     Unlock,
@@ -55,6 +67,7 @@ impl Making {
             attempts: 0,
             reflogs: Reflogs::new(),
             named: None,
+            git_directory: String::new(),
         }
     }
 
@@ -65,12 +78,14 @@ impl Making {
 
     /// Whether the next command writes files of the worktree.
     pub(super) const fn touches_files(&self) -> bool {
-        matches!(self.step, Make::Add | Make::Attach)
+        matches!(self.step, Make::Add | Make::Attach | Make::Fill)
     }
 
     /// The next git command.
     pub(super) fn args(&self, path: &str, branch: &str) -> Vec<String> {
         let commit = format!("{}^{{commit}}", self.reference);
+        let own = |file: &str| format!("{}/{file}", self.git_directory);
+        let (index, lock) = (own("index"), own("index.lock"));
         let args: &[&str] = match self.step {
             Make::Resolve => &["rev-parse", "--verify", "--quiet", "--end-of-options", &commit],
             Make::Add => &[
@@ -88,6 +103,12 @@ impl Making {
             ],
             Make::Find => &["worktree", "list", "--porcelain"],
             Make::Check => &["rev-parse", "--absolute-git-dir"],
+            Make::Whole => &["hash-object", "--no-filters", "--", &index],
+            Make::CutOff => &["hash-object", "--no-filters", "--", &lock],
+            // Twice: it is locked.
+            Make::Discard => &["worktree", "remove", "--force", "--force", path],
+            Make::Index => &["read-tree", "HEAD"],
+            Make::Fill => &["checkout-index", "--all", "--quiet"],
             Make::Reflogs => {
                 let name = path.rsplit('/').next().unwrap_or_default();
                 let own = format!("{HEADS}{branch}");
@@ -146,7 +167,23 @@ impl Making {
                 }
             }
             Make::Check if answer.says_directory_is_gone() => Make::Reflogs,
-            Make::Check => return Some(Done::Made(None)),
+            Make::Check if answer.is_success => {
+                self.git_directory.clone_from(&answer.out);
+                Make::Whole
+            }
+            Make::Whole if answer.says_file_is_missing() => Make::CutOff,
+            Make::CutOff if answer.is_success => Make::Discard,
+            Make::CutOff => Make::Index,
+            Make::Index if answer.is_success => Make::Fill,
+            Make::Fill if answer.is_success => return Some(Done::Made(None)),
+            Make::Check | Make::Whole => return Some(Done::Made(None)),
+            Make::Discard if answer.is_success => Make::Attach,
+            Make::Discard | Make::Index | Make::Fill => {
+                return Some(Done::NotMade(format!(
+                    "git was cut off when it made {path}, and cannot make it again ({})",
+                    answer.complaint()
+                )));
+            }
             Make::Reflogs if answer.is_success => match self.reflogs.advance(answer) {
                 Ok(true) => {
                     self.named = self.reflogs.named().map(String::from).or(self.named.take());
@@ -177,7 +214,7 @@ impl Making {
 
     /// Whether the next command runs in the worktree itself.
     pub(super) const fn is_within(&self) -> bool {
-        matches!(self.step, Make::Check)
+        matches!(self.step, Make::Check | Make::Whole | Make::CutOff | Make::Index | Make::Fill)
     }
 
     /// That its branch exists says only that this was tried before.

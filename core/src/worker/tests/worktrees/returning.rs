@@ -16,13 +16,27 @@ fn returns(steps: Steps<'_>) -> (Bench, OpId) {
     for (expected, code, out) in steps {
         let (op, args, directory) = git_command(&mut bench);
         assert_eq!(format!("git -C {directory} {args}"), *expected);
-        let error = if *expected == CHECK { GONE } else { "fatal: no" };
+        let error = match *expected {
+            CHECK => GONE,
+            WHOLE | CUT_OFF => MISSING,
+            _ => "fatal: no",
+        };
         git_says(&mut bench, op, *code, out, error);
     }
     (bench, link)
 }
 
 const CHECK: &str = "git -C /trees/session_1 rev-parse --absolute-git-dir";
+
+const WHOLE: &str = "git -C /trees/session_1 hash-object --no-filters -- /w/.git/worktrees/x/index";
+
+const CUT_OFF: &str =
+    "git -C /trees/session_1 hash-object --no-filters -- /w/.git/worktrees/x/index.lock";
+
+const MISSING: &str = "fatal: could not open 'x' for reading: No such file or directory";
+
+/// Its own directory in the repository.
+const OWN: &str = "/w/.git/worktrees/x";
 
 const LIST: &str = "git -C /w worktree list --porcelain";
 
@@ -55,10 +69,27 @@ fn a_session_that_returns_continues_in_the_worktree_that_was_kept_for_it() {
         --exclude=refs/worktree/* --exclude=refs/rewritten/* --glob=refs/* \
         refs/heads/footbridge/session_1"
     );
-    let ways: [Steps<'_>; 8] = [
-        &[(LIST, 0, &own), (CHECK, 0, "")],
-        &[(LIST, 0, &older), (CHECK, 0, "")],
-        &[(LIST, 0, &free), (LOCK, 0, ""), (CHECK, 0, "")],
+    let ways: [Steps<'_>; 10] = [
+        &[(LIST, 0, &own), (CHECK, 0, OWN), (WHOLE, 0, "")],
+        &[(LIST, 0, &older), (CHECK, 0, OWN), (WHOLE, 0, "")],
+        &[(LIST, 0, &free), (LOCK, 0, ""), (CHECK, 0, OWN), (WHOLE, 0, "")],
+        // Git was cut off while it wrote the files, or before.
+        &[
+            (LIST, 0, &own),
+            (CHECK, 0, OWN),
+            (WHOLE, 128, ""),
+            (CUT_OFF, 0, ""),
+            ("git -C /w worktree remove --force --force /trees/session_1", 0, ""),
+            (attach, 0, ""),
+        ],
+        &[
+            (LIST, 0, &own),
+            (CHECK, 0, OWN),
+            (WHOLE, 128, ""),
+            (CUT_OFF, 128, ""),
+            ("git -C /trees/session_1 read-tree HEAD", 0, ""),
+            ("git -C /trees/session_1 checkout-index --all --quiet", 0, ""),
+        ],
         // Only its branch is left.
         &[(LIST, 0, none), (attach, 0, "")],
         // Somebody has removed its directory.
@@ -149,7 +180,7 @@ fn a_session_that_returns_while_its_worktree_is_being_created_gets_one_agent() {
     assert_eq!(spawns(&bench), 0, "that worktree was for another agent");
 
     let list = listed("locked footbridge: a session runs here, or has left work here\n");
-    for (code, out) in [(0, "c0ffee"), (255, ""), (0, &list), (0, "")] {
+    for (code, out) in [(0, "c0ffee"), (255, ""), (0, &list), (0, OWN), (0, "")] {
         let (op, _, _) = git_command(&mut bench);
         git_says(&mut bench, op, code, out, "fatal: it exists");
     }
