@@ -3,7 +3,9 @@
 // approves or refuses it; and ends log-ins that are there.
 import { h, freshId } from './dom.js';
 import { Api, ApiError } from './api.js';
-import { exchange, nameOf, signIn } from './sign-in.js';
+import { forgetAll } from './outbox.js';
+import { Push } from './push.js';
+import { askToReplace, exchange, nameOf, signIn, works } from './sign-in.js';
 import { keepToken, readToken, takeFromAddress } from './token.js';
 
 const SCOPES = /** @type {Record<string, string>} */ ({
@@ -123,14 +125,34 @@ async function end(api, id, place) {
   await list(api, place);
 }
 
-/** A sign-in with a provider comes back with a code. */
+/** A sign-in with a provider comes back with a code, which takes nobody's place unasked. */
 async function arrive() {
   const credential = takeFromAddress();
-  if (credential && readToken() === null) {
+  const kept = readToken();
+  if (credential && (kept === null || !await works(kept))) {
     const { token } = await exchange(credential);
     if (token) keepToken(token);
+    begin();
+    return;
   }
   begin();
+  if (!credential || kept === null || kept === credential.value) return;
+  const before = new Api(kept, () => {});
+  askToReplace({ person: await nameOf(before), onUse: async () => {
+    const { token, problem } = await exchange(credential);
+    if (problem) {
+      askToReplace({ problem });
+      return;
+    }
+    const [one, other] = await Promise.all([before, new Api(token, () => {})].map((api) => api.whoAmI().catch(() => null)));
+    if (one?.account !== other?.account) {
+      // What somebody has written here, and is told here, is for nobody else.
+      forgetAll(localStorage);
+      await new Push(before, kept).turnOff().catch(() => {});
+    }
+    keepToken(token);
+    begin();
+  } });
 }
 
 void arrive();

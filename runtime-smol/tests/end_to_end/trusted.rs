@@ -100,4 +100,11 @@ fn a_link_opened_by_somebody_who_is_signed_in_asks_first_and_names_who_that_is()
     page.click(&hook("keep-token"));
     page.go(&format!("{}/device", program.url()));
     page.see_text(&hook("account"), "eva");
+    // There, too, nobody's place is taken unasked, and nobody goes on as somebody else unasked.
+    let code = self::link(&program, TOKEN);
+    let code = code.split_once('#').expect("a link with a code").1;
+    page.go(&format!("{}/device?user_code=ABCD-EFGH#{code}", program.url()));
+    page.see_text(&hook("other-token"), "signed in as eva");
+    page.click(&hook("use-token"));
+    page.see_text(&hook("account"), "owner");
 }
