@@ -145,7 +145,8 @@ impl Bridge {
         let name = String::from("the program itself");
         let agent = AgentProgram { program: name.clone(), args: Vec::new(), env: Vec::new() };
         // Whatever the program does about its conversation, it is still the same program.
-        let resume = AgentResume { program: name, args: Vec::new(), env: Vec::new() };
+        let (args, env, env_in_turn) = (Vec::new(), Vec::new(), Vec::new());
+        let resume = AgentResume { program: name, args, env, env_in_turn };
         let mut worker = WorkerConfig::new(
             config.relay,
             config.credential,

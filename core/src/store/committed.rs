@@ -19,7 +19,7 @@ use crate::wire::audit::AuditPage;
 use crate::wire::session::SessionState;
 use crate::wire::viewer::{FailedReceipts, Receipt};
 use crate::wire::work_secret::AgentOptions;
-use crate::wire::worker_api::work::WorkData;
+use crate::wire::worker_api::work::{Interrupted, WorkData};
 use crate::wire::worktree::WorktreeRequest;
 
 /// The outcome of one operation: its answer, and what it changed. `Debug` shows the contents of
@@ -186,6 +186,9 @@ pub struct Lease {
     /// What the session's agent is to be started with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub options: Option<Box<AgentOptions>>,
+    /// What the session's agent was at under the lease before.
+    #[serde(default)]
+    pub interrupted: Interrupted,
     /// The number of its lease.
     pub fence: u64,
     /// When the item was first queued.

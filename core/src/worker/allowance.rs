@@ -57,10 +57,14 @@ const RESUME_FLAG: &str = "resume";
 /// The flag of an MCP configuration, which names programs to run.
 pub(super) const MCP_FLAG: &str = "mcp-config";
 
+/// The variable that an agent has its session's token in, if its owner names it.
+pub(super) const SESSION_TOKEN_VARIABLE: &str = "FOOTBRIDGE_SESSION_TOKEN";
+
 /// What the worker's owner lets a relay decide beyond that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowance {
-    /// Variables, by name; `NAME*` stands for all that begin so.
+    /// Variables, by name; `NAME*` stands for all that begin so. With `FOOTBRIDGE_SESSION_TOKEN` among
+    /// them, agents are given their session's token.
     pub variables: Vec<String>,
     /// Flags, by name and without dashes. `mcp-config` also allows a work secret's MCP
     /// configuration.
@@ -167,6 +171,11 @@ impl Allowance {
                 "this worker does not let a relay do that: it is what the flag --{flag} does; if that is intended, start the worker with --allow-flag {flag}"
             )),
         }
+    }
+
+    /// Whether an agent, and whatever it runs, gets its session's token (S-3).
+    pub(super) fn gives_session_token(&self) -> bool {
+        self.variables.iter().any(|name| name == SESSION_TOKEN_VARIABLE)
     }
 
     fn allows_flag(&self, name: &str) -> bool {

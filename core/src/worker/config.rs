@@ -125,6 +125,9 @@ pub struct AgentResume {
     pub args: Vec<String>,
     /// Variables to set for it, besides the agent's own.
     pub env: Vec<(String, String)>,
+    /// The same, if it was cut off while it did not wait for an answer: what it did then may have taken
+    /// effect, and is not to be done again (K-3).
+    pub env_in_turn: Vec<(String, String)>,
 }
 
 impl WorkerConfig {

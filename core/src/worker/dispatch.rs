@@ -81,6 +81,7 @@ impl Claims {
             token: secret.session_ingress_token.clone(),
             fence: item.fence,
             length: length.clamp(Duration::from_secs(1), MAX_IDLE_LEASE),
+            interrupted: item.interrupted,
         };
         let claim = Claim { lease, data: item.data, secret, worktree: item.worktree };
         self.open.insert(item.id.clone(), (claim, Backoff::new(cx.config.backoff)));

@@ -5,6 +5,7 @@ use core::time::Duration;
 use crate::base::id::{EnvironmentId, WorkId};
 use crate::base::secret::Secret;
 use crate::client::worker_api::{EnvironmentKey, LeaseKey};
+use crate::wire::worker_api::work::Interrupted;
 
 /// A registered environment and its secret.
 #[derive(Clone, Debug)]
@@ -39,6 +40,8 @@ pub(super) struct Lease {
     pub(super) token: Secret,
     pub(super) fence: u64,
     pub(super) length: Duration,
+    /// What the session's agent was at under the one before.
+    pub(super) interrupted: Interrupted,
 }
 
 impl Lease {

@@ -25,6 +25,10 @@ const CLAUDE_OPTIONS: [(&str, Option<&str>); 5] = [
 /// Makes Claude Code finish the turn that it was interrupted in, and ask again what it had asked.
 const CLAUDE_CONTINUES: [&str; 2] = ["CLAUDE_CODE_RESUME_INTERRUPTED_TURN", "1"];
 
+/// Makes it see which calls were cut off, instead of making them a second time. What it had asked is not
+/// asked again then, but left to it.
+const CLAUDE_SEES_CUT_OFF: [&str; 2] = ["CLAUDE_CODE_RESUME_SHOWS_CUT_OFF_CALLS", "1"];
+
 /// Makes Claude Code say whether it works, waits for an answer, or has nothing to do.
 const CLAUDE_SAYS_STATE: [&str; 2] = ["CLAUDE_CODE_SDK_READS_SESSION_STATE", "1"];
 
@@ -133,8 +137,9 @@ pub fn agent_resume(
         let is_claude = claude_in(&agent.program, &agent.args).is_some();
         let args = [&agent.args[..], &["--resume".to_owned(), SESSION.to_owned()]].concat();
         let env = [CLAUDE_CONTINUES.map(str::to_owned).into()].to_vec();
+        let env_in_turn = [CLAUDE_SEES_CUT_OFF.map(str::to_owned).into()].to_vec();
         let program = agent.program.clone();
-        return Ok(is_claude.then_some(AgentResume { program, args, env }));
+        return Ok(is_claude.then_some(AgentResume { program, args, env, env_in_turn }));
     };
     let AgentProgram { program, args, .. } = agent_program(Some(line))?;
     if !args.iter().any(|arg| arg.contains(SESSION)) {
@@ -142,7 +147,7 @@ pub fn agent_resume(
             "{line:?} does not say which conversation to resume: write {SESSION} where its id belongs"
         )));
     }
-    Ok(Some(AgentResume { program, args, env: Vec::new() }))
+    Ok(Some(AgentResume { program, args, env: Vec::new(), env_in_turn: Vec::new() }))
 }
 
 /// Fails if the agent's program is not there, or cannot be run: every session would end at once (W-15).

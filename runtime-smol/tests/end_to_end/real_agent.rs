@@ -131,6 +131,36 @@ fn the_conversation_goes_on_when_the_worker_is_killed_in_mid_turn() {
 }
 
 #[test]
+fn a_command_that_ran_when_the_worker_was_killed_is_not_run_again_unasked() {
+    if !is_here() {
+        return;
+    }
+    let (relay, machine) = (Disk::new(40), Disk::new(41));
+    let directory = machine.directory.path();
+    std::fs::create_dir_all(directory.join(".claude")).expect("made");
+    let settings = json!({"permissions": {"allow": ["Bash"]}}).to_string();
+    std::fs::write(directory.join(".claude/settings.local.json"), settings).expect("written");
+    let relay = relay.relay();
+    let worker = machine.work(relay.url());
+    let api = relay.api();
+    let session = api.new_session();
+    api.say(&session, "the first words");
+    api.wait_for_event(&session, "an answer", |event| is_result(event, "the first words"));
+    let call = json!({"command": "echo ordered >> orders; sleep 600", "description": "an order"});
+    api.say(&session, &format!("TOOL Bash {call}"));
+    let orders = || std::fs::read_to_string(directory.join("orders")).unwrap_or_default();
+    assert!(poll(|| (!orders().is_empty()).then_some(())).is_some(), "{:?}", api.log(&session));
+    worker.kill();
+    let _worker = machine.work(relay.url());
+    goes_on(&relay, &session);
+    assert_eq!(orders(), "ordered\n");
+    let said = api.log(&session);
+    let told = said.iter().find(|event| event["message"]["subtype"] == "agent_resumed");
+    let told = told.expect("a word about it")["message"]["message"].to_string();
+    assert!(told.contains("may have taken effect"), "{told}");
+}
+
+#[test]
 fn the_agent_does_not_notice_that_the_relay_is_killed_and_a_question_stays_open() {
     if !is_here() {
         return;

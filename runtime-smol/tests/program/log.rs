@@ -24,7 +24,7 @@ fn every_event_is_a_json_object_with_its_ids_and_none_holds_a_secret() {
     // The built-in agent hides the session's token from its commands.
     let agent = env!("CARGO_BIN_EXE_footbridge");
     let agent = format!("sh -c 'echo $FOOTBRIDGE_SESSION_TOKEN >> token; exec {agent} agent'");
-    command.args(["--agent", &agent]);
+    command.args(["--agent", &agent, "--allow-variable", "FOOTBRIDGE_SESSION_TOKEN"]);
     command.stderr(std::fs::File::create(&log).expect("a file"));
     let mut program = Running::start(&mut command);
     let relay = ready(&mut program);

@@ -125,6 +125,7 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
         fence: lease.fence,
         lease_seconds: Some(config.policy.lease_time.as_secs()),
         worktree: lease.worktree.clone(),
+        interrupted: lease.interrupted,
     };
     response::json(200, &item)
 }

@@ -30,11 +30,11 @@ use super::worktrees;
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits::{DAMAGED_RETRY_AFTER, MAX_NAMED_CLAIMS};
 use crate::store::committed::{Answer, Lease, StoreError};
-use crate::store::rows::{ClaimRow, Due, DueRow, WorkRow, WorkState};
+use crate::store::rows::{ClaimRow, Due, DueRow, SessionRow, WorkRow, WorkState};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult};
 use crate::wire::work_secret::AgentOptions;
-use crate::wire::worker_api::work::WorkData;
+use crate::wire::worker_api::work::{Interrupted, WorkData};
 use crate::wire::worktree::WorktreeNote;
 
 pub(super) fn lease<T: Tables>(
@@ -54,12 +54,13 @@ pub(super) fn lease<T: Tables>(
     let Some(mut work) = cx.tables.work(&id)? else { return Ok(Answer::Leased(None)) };
     dequeue_from(cx, &mut known, &work)?;
     work.fence += 1;
-    let mut options = None;
+    let (mut options, mut interrupted) = (None, Interrupted::Nothing);
     if let Some(id) = session_of(&work) {
         let Some(mut session) = cx.tables.session(id)? else { return Ok(Answer::Leased(None)) };
         session.fence += 1;
         work.fence = session.fence;
         options.clone_from(&session.options);
+        interrupted = interrupted_in(&session);
         cx.tables.put_session(session)?;
     }
     let until = cx.now + cx.policy.ack_time;
@@ -75,7 +76,7 @@ pub(super) fn lease<T: Tables>(
         cx.tables.delete_claims(&work.environment, forgotten)?;
     }
     cx.tables.put_environment(known)?;
-    let lease = lease_of(&work, options);
+    let lease = lease_of(&work, options, interrupted);
     worktrees::is_with_worker(cx, &work, true)?;
     cx.tables.put_work(work)?;
     Ok(Answer::Leased(Some(lease)))
@@ -103,13 +104,23 @@ fn leased_by<T: Tables>(
         Some(id) => cx.tables.session(id)?,
         None => None,
     };
-    Ok(Some(lease_of(&work, session.and_then(|session| session.options))))
+    let interrupted = session.as_ref().map(interrupted_in).unwrap_or_default();
+    Ok(Some(lease_of(&work, session.and_then(|session| session.options), interrupted)))
 }
 
-fn lease_of(work: &WorkRow, options: Option<AgentOptions>) -> Lease {
+fn lease_of(work: &WorkRow, options: Option<AgentOptions>, interrupted: Interrupted) -> Lease {
     let options = options.map(Box::new);
     let WorkRow { id, data, worktree, fence, created_at, .. } = work.clone();
-    Lease { work: id, data, worktree, options, fence, created_at }
+    Lease { work: id, data, worktree, options, interrupted, fence, created_at }
+}
+
+/// What a session's agent is at, as far as its log says.
+fn interrupted_in(row: &SessionRow) -> Interrupted {
+    match &row.session {
+        session if !session.pending.is_empty() => Interrupted::Question,
+        session if session.is_working => Interrupted::Turn,
+        _ => Interrupted::Nothing,
+    }
 }
 
 pub(super) fn give_back<T: Tables>(cx: &mut Cx<'_, T>, id: &WorkId, fence: u64) -> Answered {

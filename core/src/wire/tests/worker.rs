@@ -15,7 +15,7 @@ use crate::wire::versions::test::shape;
 use crate::wire::work_secret::{Credential, GitInfo, Source, Version, WorkSecret};
 use crate::wire::worker_api::environment::{Metadata, Registered, Registration};
 use crate::wire::worker_api::work::{
-    Fence, Heartbeat, LeaseState, StateAnswer, StopWork, WorkData, WorkItem,
+    Fence, Heartbeat, Interrupted, LeaseState, StateAnswer, StopWork, WorkData, WorkItem,
 };
 use crate::wire::worktree::{
     Contents, KeptBecause, KeptCommit, KeptFile, WorktreeAction, WorktreeNote, WorktreePost,
@@ -115,6 +115,7 @@ proptest! {
             fence,
             lease_seconds,
             worktree: (fence % 2 == 1).then(worktree_request),
+            interrupted: if fence % 3 == 0 { Interrupted::Turn } else { Interrupted::Question },
         };
         shape!(item, WorkItem);
     }

@@ -38,6 +38,9 @@ pub struct WorkItem {
     /// How long the lease lasts without a heartbeat.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_seconds: Option<u64>,
+    /// What the session's agent was at under the lease before, as far as its relay knows.
+    #[serde(default, skip_serializing_if = "Interrupted::is_nothing")]
+    pub interrupted: Interrupted,
     /// What a person wants done with a worktree; only with a healthcheck, which it is to a worker
     /// that does not know this field.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -111,6 +114,26 @@ pub struct StopWork {
     /// What became of a request about a worktree.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worktree: Option<WorktreeNote>,
+}
+
+/// What an agent was at when it was cut off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Interrupted {
+    /// A turn, in which something may have taken effect.
+    Turn,
+    /// A turn in which it waited for an answer.
+    Question,
+    /// There was none, it waited for a message, or the relay does not say.
+    #[default]
+    #[serde(other)]
+    Nothing,
+}
+
+impl Interrupted {
+    const fn is_nothing(&self) -> bool {
+        matches!(self, Self::Nothing)
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ use crate::base::id::SessionId;
 use crate::base::secret::Secret;
 use crate::contract::action::ProcessSpec;
 use crate::wire::work_secret::WorkSecret;
+use crate::wire::worker_api::work::Interrupted;
+use crate::worker::allowance::SESSION_TOKEN_VARIABLE;
 use crate::worker::config::{AgentResume, WorkerConfig};
 use crate::worker::inherited::withheld;
 
@@ -16,8 +18,8 @@ use crate::worker::inherited::withheld;
 pub(in crate::worker) enum Opening<'a> {
     /// In the one that whoever made the session has named, or else in a new one.
     Asked,
-    /// In this one.
-    In(&'a str),
+    /// In this one, which was cut off so.
+    In(&'a str, Interrupted),
     /// In a new one.
     New,
 }
@@ -37,18 +39,19 @@ pub(in crate::worker) fn agent_command(
             "the session is to continue a conversation (--resume), which this worker does not know how to do with its agent; say how with --agent-resume",
         ));
     }
-    let conversation = match opening {
-        Opening::Asked => asked,
-        Opening::In(conversation) => Some(conversation),
-        Opening::New => None,
+    let (conversation, interrupted) = match opening {
+        Opening::Asked => (asked, Interrupted::Nothing),
+        Opening::In(conversation, interrupted) => (Some(conversation), interrupted),
+        Opening::New => (None, Interrupted::Nothing),
     };
-    let (program, mut args, own_env): (_, Vec<String>, &[_]) =
+    let (program, mut args, own_env): (_, Vec<String>, Vec<_>) =
         match (conversation, &config.agent_resume) {
-            (Some(conversation), Some(AgentResume { program, args, env })) => {
+            (Some(conversation), Some(AgentResume { program, args, env, env_in_turn })) => {
                 let args = args.iter().map(|arg| arg.replace("{session}", conversation));
-                (program.clone(), args.collect(), env)
+                let in_turn = env_in_turn.iter().filter(|_| interrupted == Interrupted::Turn);
+                (program.clone(), args.collect(), env.iter().chain(in_turn).collect())
             }
-            _ => (config.agent.program.clone(), config.agent.args.clone(), &[]),
+            _ => (config.agent.program.clone(), config.agent.args.clone(), Vec::new()),
         };
     args.extend(config.allowance.flags(secret)?);
     if secret.mcp_config.is_some() {
@@ -65,7 +68,10 @@ pub(in crate::worker) fn agent_command(
     }
     env.push(("FOOTBRIDGE_SESSION_ID".into(), Secret::from(session.as_str())));
     env.push(("FOOTBRIDGE_SESSION_URL".into(), Secret::from(url)));
-    env.push(("FOOTBRIDGE_SESSION_TOKEN".into(), secret.session_ingress_token.clone()));
+    // Whatever the agent runs could speak in its place with it.
+    if config.allowance.gives_session_token() {
+        env.push((SESSION_TOKEN_VARIABLE.into(), secret.session_ingress_token.clone()));
+    }
     Ok(ProcessSpec {
         program,
         args,
@@ -101,6 +107,14 @@ mod tests {
         extra: &str,
         change: impl FnOnce(&mut WorkerConfig),
     ) -> Result<ProcessSpec, String> {
+        opened(extra, change, Opening::Asked)
+    }
+
+    fn opened(
+        extra: &str,
+        change: impl FnOnce(&mut WorkerConfig),
+        opening: Opening<'_>,
+    ) -> Result<ProcessSpec, String> {
         let json = format!(r#"{{"version":1,"session_ingress_token":"t",{extra}}}"#);
         let secret = WorkSecret::decode(&URL_SAFE_NO_PAD.encode(json)).expect("a secret");
         let relay = crate::wire::url::BaseUrl::parse("http://localhost").expect("a URL");
@@ -110,7 +124,28 @@ mod tests {
         let mut config = WorkerConfig::new(relay, token, "/w".into(), agent, 1);
         change(&mut config);
         let session = SessionId::new("session_1").expect("an id");
-        agent_command(&config, &session, "ws://u", &secret, "/w".into(), Opening::Asked)
+        agent_command(&config, &session, "ws://u", &secret, "/w".into(), opening)
+    }
+
+    #[test]
+    fn an_agent_that_was_cut_off_in_its_turn_is_told_so_and_one_that_had_asked_is_not() {
+        let resuming = |config: &mut WorkerConfig| {
+            let [env, env_in_turn] =
+                ["ALWAYS", "CUT_OFF"].map(|name| alloc::vec![(name.into(), "1".into())]);
+            let (program, args) = (String::from("agent"), alloc::vec![]);
+            config.agent_resume = Some(AgentResume { program, args, env, env_in_turn });
+        };
+        for (interrupted, is_told) in [
+            (Interrupted::Nothing, false),
+            (Interrupted::Turn, true),
+            (Interrupted::Question, false),
+        ] {
+            let extra = r#""session_id":"x""#;
+            let command = opened(extra, resuming, Opening::In("0f8c-4e", interrupted));
+            let env = command.expect("a command").env;
+            let has = |name| env.iter().any(|(key, _)| key == name);
+            assert_eq!((has("ALWAYS"), has("CUT_OFF")), (true, is_told), "{interrupted:?}");
+        }
     }
 
     #[test]
@@ -118,7 +153,8 @@ mod tests {
         let resuming = |config: &mut WorkerConfig| {
             let args = alloc::vec!["-x".into(), "--continue={session}".into()];
             let program = String::from("other");
-            config.agent_resume = Some(AgentResume { program, args, env: alloc::vec![] });
+            let (env, env_in_turn) = (alloc::vec![], alloc::vec![]);
+            config.agent_resume = Some(AgentResume { program, args, env, env_in_turn });
         };
         let asked = r#""claude_code_args":{"model":"m","resume":"0f8c-4e"}"#;
         let command = command_where(asked, resuming).expect("a command");
@@ -143,10 +179,14 @@ mod tests {
         let command = command.expect("a command");
         assert_eq!(command.args, ["-x", "--model", "m", "--verbose"]);
         let names: Vec<_> = command.env.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(
-            names,
-            ["KEY", "FOOTBRIDGE_SESSION_ID", "FOOTBRIDGE_SESSION_URL", "FOOTBRIDGE_SESSION_TOKEN"]
-        );
+        assert_eq!(names, ["KEY", "FOOTBRIDGE_SESSION_ID", "FOOTBRIDGE_SESSION_URL"]);
+        // Its token only if the owner says so.
+        let allowed = |config: &mut WorkerConfig| {
+            config.allowance.variables.push(SESSION_TOKEN_VARIABLE.into());
+        };
+        let env = command_where(r#""x":1"#, allowed).expect("a command").env;
+        let given = env.iter().find(|(name, _)| name == SESSION_TOKEN_VARIABLE);
+        assert_eq!(given.expect("its token").1.reveal(), "t");
     }
 
     #[test]

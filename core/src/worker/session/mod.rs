@@ -169,7 +169,8 @@ impl Session {
         let command = |opening: Opening<'_>| {
             agent_command(config, &id, &url, &secret, directory.into(), opening)
         };
-        let (command, succession) = Succession::begin(config, beginning, asked, command);
+        let (command, succession) =
+            Succession::begin(config, (beginning, lease.interrupted), asked, command);
         let run = format!("{:032x}", cx.rng.u128(..));
         let start = Start {
             version,

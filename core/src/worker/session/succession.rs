@@ -25,6 +25,7 @@ use crate::contract::action::ProcessSpec;
 use crate::hosting::process::Process;
 use crate::wire::control;
 use crate::wire::log_message::LogMessage;
+use crate::wire::worker_api::work::Interrupted;
 use crate::worker::config::WorkerConfig;
 use crate::worker::continuity::Beginning;
 use crate::worker::cx::{Cx, Purpose};
@@ -40,6 +41,8 @@ pub(super) enum Succession {
     /// It is being found out whether it can resume the conversation.
     Trying {
         conversation: String,
+        /// What it was at when it was cut off.
+        interrupted: Interrupted,
         /// What to start if it cannot.
         instead: ProcessSpec,
         /// Messages for it, in order, by number.
@@ -57,7 +60,7 @@ impl Succession {
     /// the command.
     pub(super) fn begin(
         config: &WorkerConfig,
-        beginning: Beginning,
+        (beginning, interrupted): (Beginning, Interrupted),
         asked: Option<&str>,
         command: impl Fn(Opening<'_>) -> Result<ProcessSpec, String>,
     ) -> (Result<ProcessSpec, String>, Self) {
@@ -75,9 +78,10 @@ impl Succession {
         };
         match (conversation, &config.agent_resume, fresh) {
             (Some(conversation), Some(_), Ok(instead)) => {
-                let resuming = command(Opening::In(&conversation));
+                let resuming = command(Opening::In(&conversation, interrupted));
                 let held = Vec::new();
-                (resuming, Self::Trying { conversation, instead, held, until: None })
+                let trying = Self::Trying { conversation, interrupted, instead, held, until: None };
+                (resuming, trying)
             }
             (None, Some(_), fresh) => {
                 (fresh, restarting("the one before had not named its conversation yet"))
@@ -155,8 +159,15 @@ impl Session {
             return;
         }
         let succession = core::mem::replace(&mut self.succession, Succession::Settled);
-        let Succession::Trying { conversation, held, .. } = succession else { return };
-        let message = Cow::Borrowed("The worker restarted, and the agent continues.");
+        let Succession::Trying { conversation, interrupted, held, .. } = succession else { return };
+        let message = Cow::Borrowed(match interrupted {
+            Interrupted::Turn => {
+                "The worker restarted, and the agent continues. What it was doing was cut off, and may have taken effect."
+            }
+            Interrupted::Nothing | Interrupted::Question => {
+                "The worker restarted, and the agent continues."
+            }
+        });
         let conversation = Cow::Owned(conversation);
         self.log(cx, &LogMessage::AgentResumed { message, conversation });
         let (session, work) = self.names();

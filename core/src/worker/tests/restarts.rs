@@ -6,7 +6,8 @@ use crate::worker::config::AgentResume;
 fn keep(config: &mut WorkerConfig) {
     config.state_directory = Some("/state".to_owned());
     let args = vec!["--resume={session}".to_owned()];
-    config.agent_resume = Some(AgentResume { program: "agent".to_owned(), args, env: vec![] });
+    config.agent_resume =
+        Some(AgentResume { program: "agent".to_owned(), args, env: vec![], env_in_turn: vec![] });
 }
 
 const INIT: &str = r#"{"type":"system","subtype":"init","session_id":"talk-1"}"#;

@@ -78,8 +78,16 @@ pub fn the_program_shows_no_secret_and_passes_them_only_to_its_agent<R: Runtime>
     let variables = json!({ "API_KEY": VARIABLE });
     let add_variables = move |answer: String| add(&answer, "environment_variables", &variables);
     proxy.rewrite("\"lease_seconds\"", Box::new(add_variables));
-    let options =
-        ["--verbose", "--json", "--spawn-mode", "worktree", "--allow-variable", "API_KEY"];
+    let options = [
+        "--verbose",
+        "--json",
+        "--spawn-mode",
+        "worktree",
+        "--allow-variable",
+        "API_KEY",
+        "--allow-variable",
+        "FOOTBRIDGE_SESSION_TOKEN",
+    ];
     let mut program = Program::start::<R>(&proxy.address, home, &shell, &options);
     let session = relay.session();
     let agent = session.running();
@@ -131,6 +139,7 @@ pub fn no_printed_action_or_event_shows_a_secret<R: Runtime>() {
     let mut config = config(&proxy.address, home.path(), agent);
     let state = home.path().join("state");
     config.state_directory = Some(state.to_str().expect("text").to_owned());
+    config.allowance.variables.push("FOOTBRIDGE_SESSION_TOKEN".to_owned());
     let shown = format!("{config:?}");
     let worker = Worker::start::<R>(config);
     let session = relay.session();

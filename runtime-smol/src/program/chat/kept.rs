@@ -74,7 +74,9 @@ impl Kept {
     pub(super) fn resumed(&self, resume: Option<AgentResume>) -> Option<AgentProgram> {
         let before = self.before.as_ref().filter(|it| it.agent == self.note.borrow().agent)?;
         let conversation = before.conversation.as_ref()?;
-        let AgentResume { program, args, env } = resume?;
+        let AgentResume { program, args, env, env_in_turn } = resume?;
+        // Nobody knows what it was at: nothing is done a second time.
+        let env = [env, env_in_turn].concat();
         let args = args.into_iter().map(|arg| arg.replace(CONVERSATION, conversation)).collect();
         self.note.borrow_mut().conversation = Some(conversation.clone());
         Some(AgentProgram { program, args, env })
