@@ -1,6 +1,6 @@
 //! Who is notified of which change.
 
-use alloc::borrow::Cow;
+use alloc::borrow::{Cow, ToOwned};
 use alloc::collections::BTreeSet;
 
 use super::close;
@@ -60,6 +60,10 @@ fn tell_all(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
         parts.overviews.on_changed(cx, &environment.owner, &frame);
     }
     for (owner, session) in &changes.sessions_gone {
+        if changes.removed_for_room.contains(session) {
+            let (session, owner) = (session.clone(), owner.name().to_owned());
+            cx.notify(RelayNotice::SessionMadeRoom { session, owner });
+        }
         let frame = to_text(&OverviewFrame::SessionGone { id: Cow::Borrowed(session) });
         parts.overviews.on_changed(cx, owner, &frame);
         for op in parts.viewers.of(session) {

@@ -105,6 +105,19 @@ pub enum RelayNotice {
         /// Its state now.
         state: SessionState,
     },
+    /// An ended session was removed, because the store takes up all that it may.
+    SessionMadeRoom {
+        /// The session.
+        session: SessionId,
+        /// The account that it belonged to.
+        owner: String,
+    },
+    /// A session's worker has been given more than this relay has ever given it: the relay was set back
+    /// to an earlier state. Both go on from there.
+    WorkerAhead {
+        /// The session.
+        session: SessionId,
+    },
     /// A session's link is up.
     WorkerConnected {
         /// The session.

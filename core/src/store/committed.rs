@@ -344,6 +344,9 @@ pub struct Changes {
     pub states: Vec<(SessionId, SessionState)>,
     /// Sessions that are no longer kept.
     pub sessions_gone: Vec<(AccountId, SessionId)>,
+    /// Those of them that had to make room, because the store takes up all that it may.
+    #[serde(default)]
+    pub removed_for_room: Vec<SessionId>,
     /// What was added to the log of one session.
     pub entries: Vec<(SessionId, Entry)>,
     /// Devices that were revoked, or have logged out.

@@ -206,6 +206,13 @@ impl SessionRow {
     pub fn is_code(&self) -> bool {
         self.works.is_empty()
     }
+
+    /// The bytes that it takes up, apart from what every session does: its log, and the lines that
+    /// are kept for its agent.
+    pub fn held(&self) -> u64 {
+        let InboundCounts { end, acked_end, settled_end, .. } = self.inbound;
+        self.log_bytes + end.saturating_sub(acked_end.min(settled_end)) + self.question_bytes as u64
+    }
 }
 
 impl SessionRow {

@@ -1,5 +1,6 @@
 //! The seam between decisions and storage.
 
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::ops::ControlFlow;
@@ -119,8 +120,15 @@ pub trait Tables {
     fn live_sessions(&mut self, id: &EnvironmentId) -> Result<Vec<SessionId>, TableError>;
     /// Reads sessions, newest first.
     fn newest_sessions(&mut self, filter: SessionFilter<'_>) -> Result<Vec<Session>, TableError>;
-    /// Names the session that ended first, whoever owns it.
-    fn first_ended(&mut self) -> Result<Option<SessionId>, TableError>;
+    /// The bytes that each owner's sessions [hold](SessionRow::held). A row that is damaged does not
+    /// count.
+    fn held(&mut self) -> Result<BTreeMap<AccountId, u64>, TableError>;
+    /// Lists an owner's ended sessions in the order they ended, at most `limit`.
+    fn first_ended(
+        &mut self,
+        owner: &AccountId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, TableError>;
     /// Lists an owner's ended sessions in the order they ended, except for the last `keep`.
     fn surplus_ended(
         &mut self,

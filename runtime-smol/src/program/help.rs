@@ -623,7 +623,8 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
       --in-memory            Keep nothing on disk but the access token: whatever
                              ends the relay ends its sessions. Overrides --data
       --max-data SIZE        How much of the disk to use, such as 500M; beyond
-                             that, the sessions that ended first are removed
+                             that, ended sessions are removed, the oldest first,
+                             of the person whose sessions take up the most
                              [default: 10G]
       --keep-ended TIME      How long to keep a session after it has ended, such
                              as 30d. Until then its log stays, up to 64 MB of

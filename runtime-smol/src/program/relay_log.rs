@@ -92,6 +92,20 @@ pub(super) fn log_notice(log: EventLog, notice: &RelayNotice) {
             let ids = [("session", session.as_str())];
             log.write(Info, "session_state", &ids, format_args!("{}", state_name(*state)));
         }
+        Notice::SessionMadeRoom { session, owner } => {
+            let ids = [("session", session.as_str())];
+            let words = format_args!(
+                "an ended session of {owner} was removed: what is kept has reached --max-data, and no one's takes up more"
+            );
+            log.write(Info, "session_made_room", &ids, words);
+        }
+        Notice::WorkerAhead { session } => {
+            let ids = [("session", session.as_str())];
+            let words = format_args!(
+                "its worker has been given what is not kept here: this relay was set back to an earlier state, and goes on from there"
+            );
+            log.write(Level::Warn, "worker_ahead", &ids, words);
+        }
         Notice::WorkerConnected { session } => {
             let ids = [("session", session.as_str())];
             log.write(Debug, "worker_connected", &ids, format_args!("connected"));

@@ -36,7 +36,8 @@ use std::path::{Path, PathBuf};
 use footbridge_core::base::id::{EnvironmentId, SessionId, WorkId};
 use footbridge_core::base::io_error::{IoError, IoErrorKind};
 use footbridge_core::store::{
-    Committed, DueRow, EnvironmentRow, MetaRow, RuleStore, SessionRow, Store, Transaction, WorkRow,
+    AccountId, Committed, DueRow, EnvironmentRow, MetaRow, RuleStore, SessionRow, Store,
+    Transaction, WorkRow,
 };
 
 pub use self::backup::backup;
@@ -134,6 +135,8 @@ pub struct SqliteTables {
     trimmed: BTreeMap<i64, u64>,
     meta: Option<MetaRow>,
     meta_state: MetaState,
+    /// What each owner's sessions hold, if that was counted.
+    held: Option<BTreeMap<AccountId, u64>>,
     /// What is due first, if that is known.
     first_due: Option<Option<DueRow>>,
     /// Given up last.
@@ -151,6 +154,7 @@ impl SqliteTables {
             trimmed: BTreeMap::new(),
             meta: None,
             meta_state: MetaState::Written,
+            held: None,
             first_due: None,
             directory,
         }

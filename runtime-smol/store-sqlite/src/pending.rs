@@ -1,7 +1,7 @@
 //! The rows that are kept in memory between operations: read once, and written at the commit.
 
 use footbridge_core::base::id::SessionId;
-use footbridge_core::store::{Environment, TableError};
+use footbridge_core::store::{Environment, SessionRow, TableError};
 
 use crate::body::Body;
 use crate::tables::sql;
@@ -28,6 +28,20 @@ impl SqliteTables {
         )?;
         self.sessions.note(id.clone(), row);
         Ok(())
+    }
+
+    /// Takes note of what a session is about to hold, where that is counted.
+    pub(crate) fn note_held(&mut self, id: &SessionId, row: Option<&SessionRow>) {
+        let Some(held) = &mut self.held else { return };
+        let Some(before) = self.sessions.get(id) else {
+            // It is counted again.
+            self.held = None;
+            return;
+        };
+        if let Some(owner) = row.or(before).map(|row| &row.session.owner) {
+            let own = held.entry(owner.clone()).or_default();
+            *own = *own + row.map_or(0, SessionRow::held) - before.map_or(0, SessionRow::held);
+        }
     }
 
     /// Writes the sessions that the open transaction has changed.
@@ -131,6 +145,7 @@ impl SqliteTables {
         self.sessions.forget();
         self.logs.clear();
         self.trimmed.clear();
+        self.held = None;
         self.first_due = None;
         self.meta = None;
         self.meta_state = MetaState::Written;

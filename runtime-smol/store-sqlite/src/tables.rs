@@ -1,5 +1,6 @@
 //! The database as tables.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use footbridge_core::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
@@ -277,12 +278,14 @@ impl Tables for SqliteTables {
     }
 
     fn put_session(&mut self, row: SessionRow) -> Done {
+        self.note_held(&row.session.id, Some(&row));
         self.sessions.put(row.session.id.clone(), row);
         Ok(())
     }
 
     fn delete_session(&mut self, id: &SessionId) -> Done {
         let Some(number) = self.number(id)? else { return Ok(()) };
+        self.note_held(id, None);
         self.sessions.note(id.clone(), None);
         self.logs.remove(&number);
         self.trimmed.remove(&number);
@@ -331,10 +334,31 @@ impl Tables for SqliteTables {
         Ok(rows.into_iter().map(|row| row.session).collect())
     }
 
-    fn first_ended(&mut self) -> Result<Option<SessionId>, TableError> {
+    fn held(&mut self) -> Result<BTreeMap<AccountId, u64>, TableError> {
+        if let Some(held) = &self.held {
+            return Ok(held.clone());
+        }
         self.write_sessions()?;
-        let query = "SELECT id FROM session WHERE ended IS NOT NULL ORDER BY ended LIMIT 1";
-        Ok(ids(self.texts(query, [])?, SessionId::new)?.pop())
+        let mut held = BTreeMap::new();
+        self.database.each("SELECT sum, body FROM session", [], Body::read, |body| {
+            if let Ok(row) = body.parse::<SessionRow>("a session") {
+                *held.entry(row.session.owner.clone()).or_default() += row.held();
+            }
+            Ok(true)
+        })?;
+        self.held = Some(held.clone());
+        Ok(held)
+    }
+
+    fn first_ended(
+        &mut self,
+        owner: &AccountId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, TableError> {
+        self.write_sessions()?;
+        let query = "SELECT id FROM session WHERE owner = ?1 AND ended IS NOT NULL
+                     ORDER BY ended LIMIT ?2";
+        ids(self.texts(query, (owner.0.as_str(), sql(limit as u64)))?, SessionId::new)
     }
 
     fn surplus_ended(

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use footbridge_core::store::{
     Committed, MemoryStore, Store, Transaction,
-    conformance::{check, check_answer_links, check_audit, compare},
+    conformance::{check, check_answer_links, check_audit, check_room, compare},
 };
 use footbridge_store_sqlite::{SqliteStore, open};
 
@@ -69,6 +69,11 @@ fn its_links_answer_one_question_once_also_when_it_is_reopened() {
     for seed in 0..4 {
         assert_eq!(check_answer_links(seed, 300, Reopened::new().store()), Ok(()));
     }
+}
+
+#[test]
+fn room_is_made_by_whoever_takes_up_the_most_also_when_it_is_reopened() {
+    assert_eq!(check_room(Reopened::new().store()), Ok(()));
 }
 
 #[test]

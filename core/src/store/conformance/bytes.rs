@@ -342,10 +342,30 @@ impl Tables for BytesTables {
         Ok(rows)
     }
 
-    fn first_ended(&mut self) -> Result<Option<SessionId>, TableError> {
-        let rows = self.all::<SessionRow>(&Key::of("session"))?.into_iter().map(|(_, row)| row);
-        let ended = rows.filter_map(|row| Some((row.ended?, row.session.id)));
-        Ok(ended.min().map(|(_, id)| id))
+    fn held(&mut self) -> Result<BTreeMap<AccountId, u64>, TableError> {
+        self.may_fail()?;
+        let prefix = Key::of("session");
+        let rows = self.rows.iter().filter(|(key, _)| key.starts_with(&prefix.0));
+        let mut held = BTreeMap::new();
+        for row in rows.filter_map(|(_, bytes)| parse::<SessionRow>(bytes).ok()) {
+            *held.entry(row.session.owner.clone()).or_default() += row.held();
+        }
+        Ok(held)
+    }
+
+    fn first_ended(
+        &mut self,
+        owner: &AccountId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, TableError> {
+        self.may_fail()?;
+        let prefix = Key::of("session");
+        let rows = self.rows.iter().filter(|(key, _)| key.starts_with(&prefix.0));
+        let rows = rows.filter_map(|(_, bytes)| parse::<SessionRow>(bytes).ok());
+        let own = rows.filter(|row| row.session.owner == *owner);
+        let mut ended: Vec<_> = own.filter_map(|row| Some((row.ended?, row.session.id))).collect();
+        ended.sort();
+        Ok(ended.into_iter().take(limit).map(|(_, id)| id).collect())
     }
 
     fn surplus_ended(

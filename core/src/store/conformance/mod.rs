@@ -32,6 +32,7 @@
 //! | limits | no count exceeds its limit |
 //! | lapse | a silent environment is removed on time and not early, and its sessions are lost |
 //! | owners | what belongs to another account is unknown |
+//! | room | of a store that takes up all that it may, ended sessions go first of whoever takes up the most |
 //! | denied | a denied operation changes nothing |
 //! | due | nothing lapses before the announced time |
 //!
@@ -55,6 +56,7 @@ mod receipts;
 mod requests;
 #[cfg(test)]
 mod retention;
+mod room;
 #[cfg(test)]
 mod seam;
 mod session;
@@ -74,6 +76,7 @@ pub use self::answer_links::check_answer_links;
 pub use self::audit::check_audit;
 pub use self::devices::check_devices;
 use self::model::Model;
+pub use self::room::check_room;
 use self::walk::Walk;
 use super::{Committed, MemoryStore, StoreOp, StorePolicy, Transaction};
 use crate::base::id::EnvironmentId;

@@ -7,9 +7,10 @@ use alloc::string::ToString;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::bytes::BytesTables;
 use super::*;
 use crate::base::text::Text;
-use crate::store::{Answer, RelayRun, RelayTime, StoreError};
+use crate::store::{Answer, RelayRun, RelayTime, RuleStore, Store, StoreError};
 
 #[test]
 fn the_reference_keeps_every_promise() {
@@ -26,6 +27,15 @@ fn each_refresh_token_works_once() {
         let mut store = MemoryStore::new();
         assert_eq!(check_devices(seed, 2000, |transaction| store.apply(transaction)), Ok(()));
     }
+}
+
+#[test]
+fn room_is_made_by_whoever_takes_up_the_most() {
+    let mut store = MemoryStore::new();
+    assert_eq!(check_room(|transaction| store.apply(transaction)), Ok(()));
+    let mut store = RuleStore::over(BytesTables::default());
+    let only = |transaction| store.commit(&[transaction]).pop().expect("one").expect("no failure");
+    assert_eq!(check_room(only), Ok(()));
 }
 
 #[test]

@@ -32,6 +32,8 @@ pub(super) struct Rows {
     pub(super) pushes: BTreeMap<PushId, PushSubscription>,
     /// Of all logs together.
     pub(super) log_bytes: u64,
+    /// What each owner's sessions hold.
+    pub(super) held: BTreeMap<AccountId, u64>,
 }
 
 impl Default for Rows {
@@ -104,6 +106,7 @@ impl Rows {
             audit: BTreeMap::new(),
             pushes: BTreeMap::new(),
             log_bytes: 0,
+            held: BTreeMap::new(),
         }
     }
 
@@ -117,6 +120,8 @@ impl Rows {
         if let Some(known) = self.sessions.get_mut(&session.id) {
             let before = replace(&mut known.row, row);
             self.log_bytes = self.log_bytes + known.row.log_bytes - before.log_bytes;
+            let held = self.held.entry(before.session.owner.clone()).or_default();
+            *held = *held + known.row.held() - before.held();
             if let Some(number) = before.ended.filter(|_| known.row.ended.is_none()) {
                 unlist(&mut self.ended, &before.session.owner, number);
             }
@@ -144,12 +149,16 @@ impl Rows {
             ended.insert(number, session.id.clone());
         }
         self.log_bytes += rows.row.log_bytes;
+        *self.held.entry(session.owner.clone()).or_default() += rows.row.held();
         self.sessions.insert(session.id.clone(), rows);
     }
 
     pub(super) fn remove_session(&mut self, id: &SessionId) -> Option<SessionRows> {
         let rows = self.sessions.remove(id)?;
         self.log_bytes -= rows.row.log_bytes;
+        if let Some(held) = self.held.get_mut(&rows.row.session.owner) {
+            *held -= rows.row.held();
+        }
         let SessionRow { session, key, ended, .. } = &rows.row;
         self.by_ordinal.remove(&session.ordinal);
         if let Some(key) = key {

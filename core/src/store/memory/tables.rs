@@ -1,6 +1,7 @@
 //! The maps as tables.
 
 use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
 use alloc::string::ToString;
 use alloc::vec::Vec;
 use core::mem::replace;
@@ -206,9 +207,17 @@ impl Tables for MemoryTables {
         Ok(newest.take(filter.limit).cloned().collect())
     }
 
-    fn first_ended(&mut self) -> Result<Option<SessionId>, TableError> {
-        let first = self.rows.ended.values().filter_map(|own| own.first_key_value()).min();
-        Ok(first.map(|(_, id)| id.clone()))
+    fn held(&mut self) -> Result<BTreeMap<AccountId, u64>, TableError> {
+        Ok(self.rows.held.clone())
+    }
+
+    fn first_ended(
+        &mut self,
+        owner: &AccountId,
+        limit: usize,
+    ) -> Result<Vec<SessionId>, TableError> {
+        let ended = self.rows.ended.get(owner).into_iter().flat_map(BTreeMap::values);
+        Ok(ended.take(limit).cloned().collect())
     }
 
     fn surplus_ended(

@@ -147,7 +147,7 @@ impl Conversation {
             return Ok(limit);
         }
         let mut limit = cx.policy.log_bytes as u64;
-        if make_room(cx, self.id())? {
+        if make_room(cx, &self.row.session.owner, self.id())? {
             limit = limit.min(self.row.log_bytes);
         }
         self.log_limit = Some(limit);
