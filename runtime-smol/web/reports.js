@@ -83,6 +83,8 @@ export function footbridgeEntry(event) {
     }
     case 'messages_lost':
       return line(event, `Not delivered: ${text(message.message, 'messages to the agent were lost at the relay')}`, 'warn');
+    case 'relay_set_back':
+      return line(event, text(message.message, 'The relay was set back to an earlier state.'), 'warn');
     case 'messages_indeterminate':
     case 'messages_undelivered':
     case 'messages_expired':

@@ -180,6 +180,16 @@ pub const MAX_DIALED_ADDRESSES: usize = 8;
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a session's first link may find that no WebSocket gets through to the relay.
 pub const NO_UPGRADE_GIVE_UP: Duration = Duration::from_secs(60);
+/// Sessions that people want to end, and of which a relay knows while its store can keep nothing.
+pub const MAX_UNSTORED_STOPS: usize = 1024;
+/// Lines that the relay has acknowledged, and that a worker holds all the same: a relay that is set back
+/// to an earlier state, such as a backup, gets them again.
+pub const LINK_TAIL_LINES: usize = 1024;
+/// How many bytes of them.
+pub const LINK_TAIL_BYTES: usize = 256 << 10;
+/// Lines of the relay of which a worker knows what was in them, 8 bytes for each: by that it tells those
+/// that a relay gives again, after it was set back, from those that it gives their numbers to.
+pub const KNOWN_LINES: usize = 1024;
 /// How long a worker keeps the agent of a session of which a newer lease was handed out. If that is
 /// not its own by then, another worker has it: an item must be acked within this time.
 pub const SUPERSEDED_LEASE_GRACE: Duration = ACK_TIME;

@@ -10,6 +10,7 @@ use crate::base::limits::{CONNECT_TIMEOUT, STREAM_DEAD_AFTER};
 use crate::base::secret::Secret;
 use crate::contract::action::{Answer, Request};
 use crate::wire::code_session::{BridgeRequest, WorkerUpdate};
+use crate::wire::last_line::{LAST_LINE_HEADER, LastLine};
 use crate::wire::to_json;
 
 /// `POST …/bridge`: with a person's access token, or the token of the session's item.
@@ -24,12 +25,14 @@ pub(crate) fn open_stream(
     jwt: &Secret,
     after: u64,
     holds_after: u64,
+    last: Option<LastLine>,
 ) -> Request {
     let query = format!("from_sequence_num={after}&holds_after={holds_after}");
     let mut request = get_url(format!("{session_url}/worker/events/stream?{query}"), jwt);
     request.headers.retain(|(name, _)| *name != "accept");
     request.headers.push(("accept", Secret::from("text/event-stream")));
     request.headers.push(("last-event-id", Secret::new(after.to_string())));
+    request.headers.extend(last.map(header));
     request.timeout = CONNECT_TIMEOUT;
     request.answer = Answer::Stream { idle_timeout: STREAM_DEAD_AFTER };
     request
@@ -41,6 +44,17 @@ pub(crate) fn send_batch(session_url: &str, jwt: &Secret, batch: Bytes) -> Reque
 }
 
 /// `POST …/worker/heartbeat`.
-pub(crate) fn heartbeat(session_url: &str, jwt: &Secret, update: &WorkerUpdate) -> Request {
-    post_url(format!("{session_url}/worker/heartbeat"), jwt, to_json(update))
+pub(crate) fn heartbeat(
+    session_url: &str,
+    jwt: &Secret,
+    update: &WorkerUpdate,
+    last: Option<LastLine>,
+) -> Request {
+    let mut request = post_url(format!("{session_url}/worker/heartbeat"), jwt, to_json(update));
+    request.headers.extend(last.map(header));
+    request
+}
+
+fn header(line: LastLine) -> (&'static str, Secret) {
+    (LAST_LINE_HEADER, Secret::new(line.to_string()))
 }

@@ -12,6 +12,7 @@ use crate::base::id::{DeviceId, EnvironmentId, OpId, PushId, SessionId};
 use crate::base::time::Instant;
 use crate::store::AccountId;
 use crate::wire::device::Scopes;
+use crate::wire::last_line::LastLine;
 use crate::wire::viewer::AnswerLink;
 
 /// What to do with the store's answer. `op` is the exchange or stream waiting for it.
@@ -200,6 +201,8 @@ pub(super) struct Attaching {
     pub(super) environment: EnvironmentId,
     pub(super) fence: u64,
     pub(super) framing: Framing,
+    /// The last line that the agent was given, as the worker says.
+    pub(super) last: Option<LastLine>,
 }
 
 /// A stream of version 2 that a worker wants to open.

@@ -406,7 +406,10 @@ impl StoreError {
                 "another run of this worker has taken over: only one may serve a directory".into()
             }
             Self::LinkReplaced { .. } => "a newer connection of the same session has taken over".into(),
-            Self::NeverSent => "the worker acknowledged lines that were never sent to it".into(),
+            Self::NeverSent => {
+                "the worker has been given what this relay never gave it: the relay was set back to an earlier state"
+                    .into()
+            }
             Self::SessionEnded => "the session has ended".into(),
             Self::SessionRuns => "the session has not ended: stop it first".into(),
             Self::WorktreeKept => {

@@ -17,6 +17,7 @@ use crate::base::id::{DeviceId, EnvironmentId, PushId, SessionId, WorkId};
 use crate::base::text::Text;
 use crate::wire::audit::Actor;
 use crate::wire::device::Scopes;
+use crate::wire::last_line::LastLine;
 use crate::wire::session::SessionResult;
 use crate::wire::work_secret::AgentOptions;
 use crate::wire::worker_api::environment::Registration;
@@ -533,6 +534,8 @@ pub enum StoreOp {
         received: u64,
         /// Lines from the worker that it no longer has.
         from: u64,
+        /// One of those that the worker has, as it was.
+        last: Option<LastLine>,
     },
     /// A worker of version 2 takes up the lines for its agent; as `ResumeLink`. Answer:
     /// `StreamOpened`.
@@ -545,6 +548,8 @@ pub enum StoreOp {
         received: Option<u64>,
         /// Lines from the worker that it no longer has.
         from: u64,
+        /// One of those that the worker has, as it was.
+        last: Option<LastLine>,
     },
     /// A worker of version 2 is there, and maybe says what it does: the session is running, or has
     /// ended. Answer: `Renewed`, or `Done` once it has ended.
@@ -582,6 +587,8 @@ pub enum StoreOp {
         delivered: u64,
         /// The last one that the worker has.
         with_worker: u64,
+        /// One of them, as it was, if the worker says so.
+        last: Option<LastLine>,
     },
     /// Reads unacknowledged lines for the agent; one line always fits. Answer: `Inbound`.
     ReadInbound {

@@ -5,6 +5,7 @@ use core::time::Duration;
 
 use crate::base::text::Text;
 use crate::client::ApiError;
+use crate::transport::outbox::SetBack;
 
 /// What a link reports to its session.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,8 +23,11 @@ pub(crate) enum LinkEvent {
     Refused(ApiError),
     /// The session was leased to another worker.
     LeaseLost,
-    /// The relay was set back to an older state, in which this side has more than it was ever given.
-    SetBack,
+    /// The relay was set back to an earlier state, such as a backup. It goes on from there, and gets what
+    /// it lacks as far as this side still holds it.
+    SetBack(SetBack),
+    /// It was set back so far that nobody can say what the agent has had.
+    SetBackTooFar,
     /// It kept failing for as long as is allowed.
     GaveUp { reason: String, failing_for: Duration },
     /// The relay no longer holds some lines that never arrived here.

@@ -5,6 +5,7 @@
 //! | [`v1`] | version 1: a WebSocket that is kept up, with lines numbered in both directions |
 //! | [`v2`] | version 2: a stream of events in, batches out, short-lived credentials (C) |
 //! | [`event`] | what a session is told about either |
+//! | [`inbox`] | how far the relay's lines have come, and which of them are new |
 //! | [`outbox`] | what the relay has not acknowledged yet |
 //! | [`dedupe`] | each uuid once (M-4) |
 //!
@@ -12,6 +13,7 @@
 
 pub(crate) mod dedupe;
 pub(crate) mod event;
+pub(crate) mod inbox;
 pub(crate) mod outbox;
 pub(crate) mod v1;
 pub(crate) mod v2;

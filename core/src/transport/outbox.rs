@@ -4,7 +4,10 @@ use alloc::collections::VecDeque;
 
 use bytes::Bytes;
 
-use crate::base::limits::{LINK_WINDOW_BYTES, LINK_WINDOW_LINES, LINK_WINDOW_LINES_TO_RELAY};
+use crate::base::limits::{
+    LINK_TAIL_BYTES, LINK_TAIL_LINES, LINK_WINDOW_BYTES, LINK_WINDOW_LINES,
+    LINK_WINDOW_LINES_TO_RELAY,
+};
 use crate::base::text::Text;
 use crate::contract::action::Message;
 
@@ -36,6 +39,16 @@ impl Item {
 /// However little something on the way takes at a time.
 const MIN_WINDOW_BYTES: usize = 16 << 10;
 
+/// How many lines the other side had acknowledged and lacks now, because it was set back to an earlier
+/// state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct SetBack {
+    /// These are sent again.
+    pub(crate) again: u64,
+    /// These are not held any more.
+    pub(crate) lost: u64,
+}
+
 /// The other side acknowledged more than was ever sent to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct AckOutOfRange;
@@ -43,8 +56,11 @@ pub(crate) struct AckOutOfRange;
 /// Numbered items in order: acknowledged ones are gone, some are in flight, the rest wait.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    /// Numbers up to this one are acknowledged and no longer held.
+    /// Numbers up to this one are acknowledged.
     acked: u64,
+    /// The last of those, in case the other side is set back to a state in which it lacks them.
+    tail: VecDeque<Item>,
+    tail_bytes: usize,
     items: VecDeque<Item>,
     bytes: usize,
     /// How many of `items`, from the front, were sent on this connection.
@@ -66,6 +82,8 @@ impl Outbox {
     pub(crate) const fn new() -> Self {
         Self {
             acked: 0,
+            tail: VecDeque::new(),
+            tail_bytes: 0,
             items: VecDeque::new(),
             bytes: 0,
             in_flight: 0,
@@ -92,9 +110,14 @@ impl Outbox {
         self.items.is_empty()
     }
 
-    /// The last number no longer held: `from` in our `resume`.
+    /// The last number that is acknowledged.
     pub(crate) const fn acked(&self) -> u64 {
         self.acked
+    }
+
+    /// The last number no longer held: `from` in our `resume`.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.acked - self.tail.len() as u64
     }
 
     /// The number of the last item, once both sides agree where the numbering starts.
@@ -121,7 +144,7 @@ impl Outbox {
         &mut self,
         received: u64,
         window: Option<u64>,
-    ) -> Result<(), AckOutOfRange> {
+    ) -> Result<SetBack, AckOutOfRange> {
         self.disconnect();
         let window = window.map(|lines| lines.min(LINK_WINDOW_LINES_TO_RELAY));
         let window = window.and_then(|lines| usize::try_from(lines).ok());
@@ -129,10 +152,36 @@ impl Outbox {
         if !self.is_settled {
             self.is_settled = true;
             (self.acked, self.base) = (received, received);
-            return Ok(());
+            return Ok(SetBack::default());
         }
-        // Items the other side acknowledged and has lost since cannot be sent again.
-        self.drop_acked(received)
+        self.drop_acked(received)?;
+        Ok(self.go_back(received))
+    }
+
+    /// What the other side had acknowledged and lacks now is sent again, as far as it is held.
+    fn go_back(&mut self, received: u64) -> SetBack {
+        let (from, lacks) = (self.dropped(), self.acked.saturating_sub(received));
+        while self.acked > received
+            && let Some(item) = self.tail.pop_back()
+        {
+            self.tail_bytes -= item.len();
+            self.bytes += item.len();
+            self.ever_sent += 1;
+            self.acked -= 1;
+            self.items.push_front(item);
+        }
+        // Its own log may be older than what this side has ever sent on this way.
+        let lost = from.saturating_sub(received);
+        SetBack { again: lacks - lost, lost }
+    }
+
+    fn keep(&mut self, item: Item) {
+        self.tail_bytes += item.len();
+        self.tail.push_back(item);
+        while self.tail_bytes > LINK_TAIL_BYTES || self.tail.len() > LINK_TAIL_LINES {
+            let Some(oldest) = self.tail.pop_front() else { break };
+            self.tail_bytes -= oldest.len();
+        }
     }
 
     /// The other side has all numbers up to `received`.
@@ -145,7 +194,8 @@ impl Outbox {
         if count > self.ever_sent {
             return Err(AckOutOfRange);
         }
-        for item in self.items.drain(..count) {
+        for _ in 0..count {
+            let Some(item) = self.items.pop_front() else { break };
             self.bytes -= item.len();
             if self.in_flight > 0 {
                 self.in_flight -= 1;
@@ -153,6 +203,7 @@ impl Outbox {
             }
             self.ever_sent -= 1;
             self.acked += 1;
+            self.keep(item);
         }
         Ok(())
     }
@@ -165,12 +216,13 @@ impl Outbox {
     /// The same, with each report written for another version.
     pub(crate) fn rewritten(mut self, rewrite: impl Fn(&Bytes) -> Bytes) -> Self {
         self.disconnect();
-        for item in &mut self.items {
+        for item in self.items.iter_mut().chain(&mut self.tail) {
             if let Item::Report(report) = item {
                 *report = rewrite(report);
             }
         }
         self.bytes = self.items.iter().map(Item::len).sum();
+        self.tail_bytes = self.tail.iter().map(Item::len).sum();
         self.window_bytes = LINK_WINDOW_BYTES;
         self
     }
@@ -246,13 +298,43 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_lost_acknowledged_lines_gets_the_next_one_still_held() {
-        let mut outbox = with_lines(3);
+    fn a_peer_that_lost_acknowledged_lines_gets_those_that_are_still_held() {
+        let mut outbox = with_lines(4);
         outbox.resume(0, None).expect("fresh");
         send_all(&mut outbox);
-        outbox.ack(2).expect("counted");
-        outbox.resume(0, None).expect("counted");
-        assert_eq!(send_all(&mut outbox), [3]);
+        outbox.ack(3).expect("counted");
+        assert_eq!((outbox.acked(), outbox.dropped()), (3, 0));
+        assert_eq!(outbox.resume(1, None), Ok(SetBack { again: 2, lost: 0 }));
+        assert_eq!(send_all(&mut outbox), [2, 3, 4]);
+        outbox.ack(4).expect("counted");
+        assert_eq!((outbox.is_empty(), outbox.bytes(), outbox.last()), (true, 0, 4));
+
+        let mut outbox = with_lines(LINK_TAIL_LINES + 3);
+        outbox.resume(5, None).expect("fresh");
+        while !outbox.is_empty() {
+            let sent = send_all(&mut outbox).len() as u64;
+            outbox.ack(outbox.acked() + sent).expect("counted");
+        }
+        assert_eq!(outbox.dropped(), 8);
+        let held = LINK_TAIL_LINES as u64;
+        assert_eq!(outbox.resume(2, None), Ok(SetBack { again: held, lost: 6 }));
+        assert_eq!(outbox.acked(), 8, "the other side says what is missing before");
+        assert_eq!(send_all(&mut outbox).first(), Some(&4));
+    }
+
+    #[test]
+    fn what_is_held_of_acknowledged_lines_is_bounded() {
+        let mut outbox = Outbox::new();
+        for _ in 0..4 {
+            outbox.push(Item::Line(Text::from("x".repeat(LINK_TAIL_BYTES / 2))));
+        }
+        outbox.push(Item::Line(Text::from("x".repeat(LINK_TAIL_BYTES + 1))));
+        outbox.resume(0, None).expect("fresh");
+        for (acked, dropped) in [(1, 0), (2, 0), (3, 1), (4, 2), (5, 5)] {
+            while outbox.next_to_send().is_some() {}
+            outbox.ack(acked).expect("counted");
+            assert_eq!(outbox.dropped(), dropped);
+        }
     }
 
     #[test]

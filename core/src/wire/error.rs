@@ -156,6 +156,8 @@ error_types! {
     EpochSuperseded = "epoch_superseded",
     /// The same, by the same run of the agent: a bridge of its own has arrived late or twice.
     EpochRepeated = "epoch_repeated",
+    /// The relay was set back to an earlier state, in which it has not given the worker what that has.
+    RelaySetBack = "relay_set_back",
     /// The relay is shutting down, or overloaded.
     Unavailable = "unavailable",
     /// The relay cannot store anything: its disk is full, or gone.

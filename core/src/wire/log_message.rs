@@ -66,6 +66,12 @@ pub enum LogMessage<'a> {
         #[serde(default)]
         message: Cow<'a, str>,
     },
+    /// The relay was set back to an earlier state, such as a backup.
+    RelaySetBack {
+        /// What that means for the session, for a person.
+        #[serde(default)]
+        message: Cow<'a, str>,
+    },
     /// The agent printed something that is not a message.
     AgentOutputError {
         /// What is wrong with it.

@@ -35,6 +35,7 @@ pub mod error;
 pub mod health;
 pub mod housekeeping;
 pub mod jwt;
+pub mod last_line;
 pub(crate) mod latitude;
 pub mod link_v1;
 pub mod log_message;

@@ -131,6 +131,17 @@ pub enum WorkerNotice {
         /// When it will be retried.
         retry_in: Duration,
     },
+    /// The relay was set back to an earlier state, and the session goes on from there.
+    RelaySetBack {
+        /// The session.
+        session: SessionId,
+        /// The work item it runs under.
+        work: WorkId,
+        /// So many lines of its agent the relay gets again.
+        again: u64,
+        /// So many are lost.
+        lost: u64,
+    },
     /// Version 2 does not get through to the relay: this session, and later ones that may travel either
     /// way, travel as version 1. Said once.
     FellBack {

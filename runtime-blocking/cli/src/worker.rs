@@ -315,6 +315,13 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
                 format_args!("lost the connection to the relay: {reason}; retrying in {retry_in}");
             log.write(Warn, "session_disconnected", &ids, words);
         }
+        Notice::RelaySetBack { session, work, again, lost } => {
+            let ids = [("session", session.as_str()), ("work", work.as_str())];
+            let words = format_args!(
+                "the relay was set back to an earlier state, and the session goes on: {again} lines are sent again, {lost} are lost"
+            );
+            log.write(Warn, "relay_set_back", &ids, words);
+        }
         Notice::FellBack { session, work, reason } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];
             let words =

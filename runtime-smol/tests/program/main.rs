@@ -21,6 +21,7 @@ mod people;
 mod restart;
 mod running;
 mod seeds;
+mod set_back;
 mod shared_log_in;
 mod sign_in;
 mod storm;

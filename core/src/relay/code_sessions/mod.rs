@@ -21,7 +21,7 @@ use super::http::request::{
 };
 use super::http::response;
 use super::http::route::Route;
-use super::links::{Links, checked};
+use super::links::{Links, checked, last_line};
 use super::pending::{Acks, Bridging, CodeCall, Opening, Pending};
 use super::tokens::Claims;
 use super::worker_tokens::WorkerClaims;
@@ -35,6 +35,7 @@ use crate::wire::code_session::{
     Batch, BatchItem, BatchStored, Bridge, BridgeRequest, CodeSessionCreated, CreateCodeSession,
     NewSession, WorkerPulse, WorkerState, WorkerUpdate,
 };
+use crate::wire::last_line::LastLine;
 use crate::wire::worker_api::environment::Registration;
 
 /// A session without an environment (C-1).
@@ -138,7 +139,8 @@ pub(in crate::relay) fn open_stream(
     let epoch = claims.epoch;
     let opening =
         Opening { session: session.clone(), epoch, acks: claims.acks(), run: claims.run.clone() };
-    let open = StoreOp::OpenStream { session, link: epoch, received: given, from };
+    let last = last_line(request)?;
+    let open = StoreOp::OpenStream { session, link: epoch, received: given, from, last };
     cx.store(Pending::OpenStream { op, opening }, open);
     Ok(())
 }
@@ -165,6 +167,7 @@ pub(in crate::relay) fn serve(
 struct Progress {
     delivered: Option<u64>,
     with_worker: Option<u64>,
+    last: Option<LastLine>,
 }
 
 fn take_batch(
@@ -194,7 +197,14 @@ fn take_batch(
     };
     let lines: Vec<Line> = events.into_iter().map(line).collect::<Result<_, _>>()?;
     // For the store, an agent's line must not come before the ack of what it reacts to.
-    note_progress(links, cx, op, &session, claims, &Progress { delivered, with_worker });
+    note_progress(
+        links,
+        cx,
+        op,
+        &session,
+        claims,
+        &Progress { delivered, with_worker, last: None },
+    );
     let first = first_sequence_num.unwrap_or(0);
     let append = StoreOp::Append { session, link: claims.epoch, first, lines };
     ask(cx, op, CodeCall::Batch, claims.run.clone(), append);
@@ -249,7 +259,8 @@ fn note_progress(
     }
     let call = CodeCall::Progress(session.clone(), link);
     let session = session.clone();
-    let note = StoreOp::AckInbound { session, link, received: delivered, delivered, with_worker };
+    let (received, last) = (delivered, progress.last);
+    let note = StoreOp::AckInbound { session, link, received, delivered, with_worker, last };
     ask(cx, op, call, claims.run.clone(), note);
 }
 

@@ -181,7 +181,7 @@ impl From<StoreError> for ApiError {
             StoreError::LeaseLost
             | StoreError::LinkReplaced { .. }
             | StoreError::WorkerReplaced => (409, ErrorType::LeaseLost),
-            StoreError::NeverSent => (400, ErrorType::InvalidRequest),
+            StoreError::NeverSent => (409, ErrorType::RelaySetBack),
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),
             StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),
             StoreError::KeyReused => (409, ErrorType::KeyReused),

@@ -24,6 +24,7 @@ use crate::relay::purpose::Timer;
 use crate::relay::streams::outgoing::Outgoing;
 use crate::store::{AccountId, Answer, Line, Origin, StoreError, StoreOp};
 use crate::wire::code_session::{StreamClose, StreamEvent, StreamResume};
+use crate::wire::last_line::LastLine;
 use crate::wire::link_v1::{CLOSE_LEASE_LOST, CLOSE_REPLACED, ControlFrame};
 
 /// A session's link.
@@ -49,6 +50,8 @@ pub(super) struct Link {
     unnumbered: usize,
     /// What has left for a worker of version 2 that sends no acks.
     unacknowledged: Unacknowledged,
+    /// The last line that its agent was given, as its worker has said.
+    last: Option<LastLine>,
     /// In version 2, the run of the agent that it is for.
     run: Option<String>,
 }
@@ -113,7 +116,7 @@ pub(super) struct Attached {
 
 impl Link {
     pub(super) fn new(cx: &Cx, op: OpId, attaching: Attaching, attached: Attached) -> Self {
-        let Attaching { session, environment, fence, framing } = attaching;
+        let Attaching { session, environment, fence, framing, last } = attaching;
         let window = match framing {
             Framing::LinkV1 | Framing::Events(_) => Window::Acknowledged,
             Framing::Ndjson => Window::Unacknowledged,
@@ -135,6 +138,7 @@ impl Link {
             declared,
             unnumbered: 0,
             unacknowledged: Unacknowledged::default(),
+            last,
             run: None,
         }
     }
@@ -160,6 +164,7 @@ impl Link {
             declared: opened.declared.clone(),
             unnumbered: 0,
             unacknowledged: Unacknowledged::default(),
+            last: None,
             run,
         }
     }
@@ -381,7 +386,9 @@ impl Link {
         self.to_agent.resume(received);
         let (session, link) = (self.session.clone(), self.number);
         cx.notify(RelayNotice::WorkerConnected { session: session.clone() });
-        self.store(cx, LinkStep::Resume, StoreOp::ResumeLink { session, link, received, from });
+        let last = self.last.take();
+        let resume = StoreOp::ResumeLink { session, link, received, from, last };
+        self.store(cx, LinkStep::Resume, resume);
         Ok(())
     }
 
@@ -443,7 +450,8 @@ impl Link {
             Framing::LinkV1 | Framing::Events(Acks::Given) => (received, with_worker),
             Framing::Ndjson | Framing::Events(Acks::Missing) => (0, 0),
         };
-        let note = StoreOp::AckInbound { session, link, received, delivered, with_worker };
+        let last = None;
+        let note = StoreOp::AckInbound { session, link, received, delivered, with_worker, last };
         self.store(cx, LinkStep::AckInbound, note);
     }
 

@@ -32,10 +32,12 @@ use crate::relay::cx::{CLOSE_TIMEOUT, Cx};
 use crate::relay::http::error::ApiError;
 use crate::relay::http::request::{offered_protocols, require_websocket};
 use crate::relay::http::response::owned;
+use crate::relay::notice::RelayNotice;
 use crate::relay::pending::{Attaching, Framing, LinkStep, Opening, Pending};
 use crate::relay::purpose::{StreamKind, Timer};
 use crate::relay::tokens::Claims;
 use crate::store::{Answer, StoreError, StoreOp};
+use crate::wire::last_line::{LAST_LINE_HEADER, LastLine};
 use crate::wire::link_v1::{
     AGENT_RUN_HEADER, CLOSE_LEASE_LOST, CLOSE_REPLACED, CLOSE_SET_BACK, PROTOCOL,
 };
@@ -61,11 +63,19 @@ pub(in crate::relay) fn attach(
     if agent_run.as_ref().is_some_and(|run| run.len() > MAX_ID_BYTES) {
         return Err(ApiError::invalid("the name of the agent's run is too long"));
     }
-    let fence = claims.fence;
+    let (fence, last) = (claims.fence, last_line(request)?);
     let attach = StoreOp::AttachLink { session: session.clone(), fence, agent_run };
-    let attaching = Attaching { session, environment: claims.environment.clone(), fence, framing };
+    let environment = claims.environment.clone();
+    let attaching = Attaching { session, environment, fence, framing, last };
     cx.store(Pending::Attach { op, attaching }, attach);
     Ok(())
+}
+
+/// The last line that a worker's agent was given, if it says so.
+pub(in crate::relay) fn last_line(request: &IncomingRequest) -> Result<Option<LastLine>, ApiError> {
+    let Some(given) = request.header(LAST_LINE_HEADER) else { return Ok(None) };
+    let bad = || ApiError::invalid("x-footbridge-last-line must be a line's number and its mark");
+    LastLine::parse(given).map(Some).ok_or_else(bad)
 }
 
 /// How a worker wants to speak: plainly, if it offers no subprotocol (S-2).
@@ -133,6 +143,9 @@ impl Links {
             }
             Ok(_) => return cx.refuse(op, &ApiError::unavailable()),
             Err(error) => {
+                if error == StoreError::NeverSent {
+                    cx.notify(RelayNotice::WorkerAhead { session: opening.session.clone() });
+                }
                 let refusal = refusal::refusal(error, opening.run.as_deref());
                 return cx.refuse(op, &refusal);
             }
@@ -223,7 +236,11 @@ impl Links {
     ) {
         self.drive(cx, op, |link, cx| match (step, answer) {
             // What it was given is in no store: this one is older.
-            (LinkStep::Resume, Err(StoreError::NeverSent)) => Err(CLOSE_SET_BACK.into()),
+            (LinkStep::Resume, Err(StoreError::NeverSent)) => {
+                let session = link.session.clone();
+                cx.notify(RelayNotice::WorkerAhead { session });
+                Err(CLOSE_SET_BACK.into())
+            }
             (step, answer) => link.on_answer(cx, step, answer?),
         });
     }

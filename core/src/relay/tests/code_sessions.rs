@@ -228,7 +228,7 @@ fn a_stream_is_resumed_after_the_line_that_it_names() {
     let third = world.ask(Method::Get, &target, &code.jwt, &Value::Null);
     assert_eq!(world.lines_for_agent(third), [line(3, "c")]);
     let never = world.stream(&code, Some(9));
-    assert_eq!(kind(&world.answer(never)), (400, "invalid_request"), "it was never sent");
+    assert_eq!(kind(&world.answer(never)), (409, "relay_set_back"), "it was never sent");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn a_worker_that_acknowledges_moves_receipts_and_the_window() {
     let receipts = &world.session(&id)["receipts"];
     assert!(receipts["with_worker"].as_u64() > receipts["delivered"].as_u64(), "{receipts}");
     let beyond = json!({"worker_epoch": code.epoch, "delivered": 10_000});
-    assert_eq!(kind(&world.worker_call(&code, "/heartbeat", &beyond)), (400, "invalid_request"));
+    assert_eq!(kind(&world.worker_call(&code, "/heartbeat", &beyond)), (409, "relay_set_back"));
 }
 
 #[test]

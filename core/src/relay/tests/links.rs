@@ -4,6 +4,7 @@ use super::*;
 use crate::base::limits::{
     LINK_WINDOW_BYTES, LINK_WINDOW_LINES, LINK_WINDOW_LINES_TO_RELAY, MAX_LINE_BYTES,
 };
+use crate::wire::last_line::LastLine;
 
 /// What was received besides control frames: the lines for the agent.
 fn lines_of(came: &[Value]) -> Vec<&str> {
@@ -475,4 +476,48 @@ fn a_fresh_worker_does_not_get_again_what_reached_the_agent_before() {
     assert_eq!(world.received(second)[0]["frame"]["from"], 1);
     world.send_frame(second, &ControlFrame::Resume { received: 0, from: 0, window: None });
     assert_eq!(lines_of(&world.received(second)), ["next"]);
+}
+
+#[test]
+fn a_line_that_a_worker_has_is_the_one_that_it_was_given() {
+    let mut world = World::new();
+    let (_, taken, first) = world.running();
+    for text in ["a", "b"] {
+        world.say(&taken.session, text);
+    }
+    let marks: Vec<_> = world.streams[&first]
+        .sent
+        .iter()
+        .filter_map(|message| match message {
+            Message::Text(text) => Some(LastLine::mark_of(text.as_bytes())),
+            Message::Binary(_) => None,
+        })
+        .collect();
+    world.deliver(Event::Closed { op: first, code: None, failure: None });
+    let target = format!("/v2/session_ingress/ws/{}", taken.session);
+    let mut resume = |last: &str| {
+        let headers = [
+            ("upgrade", "websocket"),
+            ("sec-websocket-protocol", "footbridge.link.v1"),
+            ("x-footbridge-last-line", last),
+        ];
+        let op = world.ask_with(Method::Get, &target, &taken.token, &Value::Null, &headers);
+        if !world.streams.contains_key(&op) {
+            return Some(400);
+        }
+        world.send_frame(op, &ControlFrame::Resume { received: 2, from: 0, window: None });
+        let closed = world.streams[&op].closed;
+        if closed.is_none() {
+            world.deliver(Event::Closed { op, code: None, failure: None });
+        }
+        closed
+    };
+    let line = |number, mark: u64| LastLine { number, mark }.to_string();
+    assert_eq!(resume("of another form"), Some(400));
+    assert_eq!(resume(&line(2, marks[0])), Some(4410), "another line of that number");
+    assert_eq!(resume(&line(2, marks[1])), None);
+    // What it has acknowledged is older than what could be lost.
+    assert_eq!(resume(&line(1, 0)), None);
+    let said = |notice: &&RelayNotice| matches!(notice, RelayNotice::WorkerAhead { .. });
+    assert_eq!(world.hand.notices.iter().filter(said).count(), 1);
 }

@@ -69,7 +69,7 @@ impl Model {
                 known.check_posted((messages, sender.as_ref()), &seqs, &added(session, outcome))
             }
             StoreOp::CreateCodeSession { .. } => self.code_created(op, answer),
-            StoreOp::OpenStream { session, link, received, from } => {
+            StoreOp::OpenStream { session, link, received, from, .. } => {
                 self.stream_opened(session, *link, (*received, *from), outcome)
             }
             StoreOp::NoteWorker { session, link, result, .. } => {
@@ -90,10 +90,10 @@ impl Model {
                     format!("link: got {answer:?}, but {received} lines are stored")
                 })
             }
-            StoreOp::ResumeLink { session, link, received, from } => {
+            StoreOp::ResumeLink { session, link, received, from, .. } => {
                 self.resumed(session, *link, (*received, *from), outcome)
             }
-            StoreOp::AckInbound { session, link, received, delivered, with_worker } => {
+            StoreOp::AckInbound { session, link, received, delivered, with_worker, .. } => {
                 let Some(known) = self.linked(session, *link, answer)? else { return Ok(()) };
                 let most = *received.max(delivered).max(with_worker);
                 let was_sent = most <= known.inbound.len() as u64;

@@ -144,6 +144,18 @@ fn a_full_disk_takes_what_ended_first_and_then_no_log_grows() {
 }
 
 #[test]
+fn a_damaged_session_keeps_no_other_from_making_room() {
+    let mut world = World::new(StorePolicy::default());
+    (1..4).for_each(|n| world.create(n, "env_1"));
+    (1..4).for_each(|n| (0..4).for_each(|_| world.post(n)));
+    (1..3).for_each(|n| world.stop(n));
+    world.store.tables().damage("session", "session_1");
+    world.policy.store_bytes = world.store.tables().bytes().expect("no failure") - 1;
+    world.post(3);
+    assert!(!world.is_there(2));
+}
+
+#[test]
 fn a_damaged_row_holds_up_only_itself() {
     let mut world = World::new(StorePolicy::default());
     world.register("env_2");

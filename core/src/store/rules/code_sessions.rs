@@ -18,6 +18,7 @@ use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::store::committed::{Answer, StoreError};
 use crate::store::record::AccountId;
 use crate::store::tables::Tables;
+use crate::wire::last_line::LastLine;
 use crate::wire::session::{SessionResult, SessionState};
 use crate::wire::worker_api::environment::Registration;
 
@@ -82,13 +83,13 @@ pub(super) fn open_stream<T: Tables>(
     cx: &mut Cx<'_, T>,
     session: &SessionId,
     link: u64,
-    received: Option<u64>,
+    (received, last): (Option<u64>, Option<LastLine>),
     from: u64,
 ) -> Answered {
     let mut conversation = links::live(cx, session, link)?;
     mark_seen(cx, &conversation.row.session.environment)?;
     let received = received.unwrap_or(conversation.row.inbound.acked);
-    links::take_up(cx, &mut conversation, received, from)?;
+    links::take_up(cx, &mut conversation, (received, last), from)?;
     let declared = callbacks::declared(&conversation);
     let row = &conversation.row;
     let answer = Answer::StreamOpened {

@@ -2,6 +2,7 @@
 
 use alloc::borrow::ToOwned;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::ops::ControlFlow;
 
 use super::conversation::Conversation;
@@ -16,6 +17,7 @@ use crate::store::record::{Origin, Question};
 use crate::store::tables::{TableError, Tables};
 use crate::store::transaction::Line;
 use crate::wire::callback::Callback;
+use crate::wire::last_line::LastLine;
 use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
 use crate::wire::session::SessionState;
@@ -90,10 +92,11 @@ pub(super) fn linked<T: Tables>(
     link: u64,
 ) -> Result<Conversation, Halt> {
     let conversation = Conversation::load(cx, session)?.ok_or(StoreError::SessionUnknown)?;
-    if conversation.row.link == link {
-        Ok(conversation)
-    } else {
-        Err(StoreError::LinkReplaced { run: conversation.row.agent_run }.into())
+    match link.cmp(&conversation.row.link) {
+        Ordering::Equal => Ok(conversation),
+        Ordering::Less => Err(StoreError::LinkReplaced { run: conversation.row.agent_run }.into()),
+        // This store was set back to an earlier state, and has given that number to nobody.
+        Ordering::Greater => Err(StoreError::NeverSent.into()),
     }
 }
 
@@ -124,7 +127,7 @@ pub(super) fn resume<T: Tables>(
     cx: &mut Cx<'_, T>,
     session: &SessionId,
     link: u64,
-    received: u64,
+    received: (u64, Option<LastLine>),
     from: u64,
 ) -> Answered {
     let mut conversation = live(cx, session, link)?;
@@ -145,9 +148,10 @@ pub(super) fn resume<T: Tables>(
 pub(super) fn take_up<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
-    received: u64,
+    (received, last): (u64, Option<LastLine>),
     from: u64,
 ) -> Result<(), Halt> {
+    is_same(cx, conversation, last)?;
     confirm(cx, conversation, received)?;
     is_running(cx, conversation)?;
     let after = conversation.row.received;
@@ -287,6 +291,8 @@ pub(super) struct Progress {
     pub(super) delivered: u64,
     /// With the worker up to here.
     pub(super) with_worker: u64,
+    /// And this is one of them.
+    pub(super) last: Option<LastLine>,
 }
 
 pub(super) fn ack_inbound<T: Tables>(
@@ -298,7 +304,8 @@ pub(super) fn ack_inbound<T: Tables>(
     let mut conversation = linked(cx, session, link)?;
     mark_heard(cx, &conversation)?;
     let before = (conversation.row.inbound, conversation.row.session.receipts);
-    let Progress { received, delivered, with_worker } = progress;
+    let Progress { received, delivered, with_worker, last } = progress;
+    is_same(cx, &conversation, last)?;
     if received.max(delivered).max(with_worker) > conversation.row.inbound.until {
         return Err(StoreError::NeverSent.into());
     }
@@ -310,6 +317,26 @@ pub(super) fn ack_inbound<T: Tables>(
         conversation.save(cx)?;
     }
     Ok(Answer::Done)
+}
+
+/// A line that the worker has is the one that it was given, and not another one of that number, which
+/// there is if this store was set back to an earlier state. What was acknowledged to it before then is
+/// older than that.
+fn is_same<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &Conversation,
+    last: Option<LastLine>,
+) -> Result<(), Halt> {
+    let Some(LastLine { number, mark }) = last else { return Ok(()) };
+    let counts = &conversation.row.inbound;
+    if number <= counts.acked || number > counts.until {
+        return Ok(());
+    }
+    let own = conversation.inbound_row(cx, number)?;
+    match own.is_none_or(|row| LastLine::mark_of(row.line.as_bytes()) == mark) {
+        true => Ok(()),
+        false => Err(StoreError::NeverSent.into()),
+    }
 }
 
 fn confirm<T: Tables>(

@@ -85,8 +85,8 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::Bridge { owner, device, session, agent_run } => {
             code_sessions::bridge(cx, owner, device.as_ref(), session, agent_run.as_deref())
         }
-        StoreOp::OpenStream { session, link, received, from } => {
-            code_sessions::open_stream(cx, session, *link, *received, *from)
+        StoreOp::OpenStream { session, link, received, from, last } => {
+            code_sessions::open_stream(cx, session, *link, (*received, *last), *from)
         }
         StoreOp::NoteWorker { session, link, is_working, result } => {
             code_sessions::note_worker(cx, session, *link, *is_working, result.as_deref())
@@ -139,17 +139,18 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::AttachLink { session, fence, agent_run } => {
             links::attach(cx, session, *fence, agent_run.as_deref())
         }
-        StoreOp::ResumeLink { session, link, received, from } => {
-            links::resume(cx, session, *link, *received, *from)
+        StoreOp::ResumeLink { session, link, received, from, last } => {
+            links::resume(cx, session, *link, (*received, *last), *from)
         }
         StoreOp::Append { session, link, first, lines } => {
             links::append(cx, session, *link, *first, lines)
         }
-        StoreOp::AckInbound { session, link, received, delivered, with_worker } => {
+        StoreOp::AckInbound { session, link, received, delivered, with_worker, last } => {
             let progress = links::Progress {
                 received: *received,
                 delivered: *delivered,
                 with_worker: *with_worker,
+                last: *last,
             };
             links::ack_inbound(cx, session, *link, progress)
         }

@@ -16,13 +16,13 @@ mod receive;
 mod rhythm;
 
 use alloc::boxed::Box;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use fastrand::Rng;
 use serde_json::value::RawValue;
 
-pub(crate) use self::receive::NO_UPGRADE;
+pub(crate) use self::receive::{NO_UPGRADE, WAS_SET_BACK};
 pub(crate) use self::rhythm::Rhythm;
 use crate::base::id::OpId;
 use crate::base::limits::{
@@ -36,7 +36,9 @@ use crate::contract::action::{Action, Message, Target};
 use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
 use crate::engine::effects::Effects;
 use crate::transport::event::LinkEvent;
+use crate::transport::inbox::Inbox;
 use crate::transport::outbox::{Item, Outbox};
+use crate::wire::last_line::LAST_LINE_HEADER;
 use crate::wire::link_v1::{self, ControlFrame};
 
 /// The longest line, with room for its framing.
@@ -96,10 +98,9 @@ pub(crate) struct Link {
     backoff: Backoff,
     rhythm: Rhythm,
     outbox: Outbox,
-    /// Lines of the relay that have arrived here, on any connection.
-    received: u64,
-    /// Lines of the relay that are done with: in the agent's stdin, or not meant for it.
-    delivered: u64,
+    inbox: Inbox,
+    /// The session was told that the relay was set back, and both sides do not agree again yet.
+    is_told_set_back: bool,
     /// Whether it was ever up.
     is_resumed_once: bool,
     /// Since when the relay has been getting its handshakes as ordinary requests.
@@ -107,7 +108,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         url: String,
         token: Secret,
         agent_run: String,
@@ -122,8 +123,8 @@ impl Link {
             backoff: Backoff::new(backoff),
             rhythm,
             outbox: Outbox::new(),
-            received: 0,
-            delivered: 0,
+            inbox: Inbox::default(),
+            is_told_set_back: false,
             is_resumed_once: false,
             not_upgraded_since: None,
         }
@@ -133,11 +134,10 @@ impl Link {
     pub(crate) fn continuing(
         mut self,
         outbox: Outbox,
-        (received, delivered): (u64, u64),
+        inbox: Inbox,
         is_resumed_once: bool,
     ) -> Self {
-        self.outbox = outbox;
-        (self.received, self.delivered) = (received, delivered);
+        (self.outbox, self.inbox) = (outbox, inbox);
         self.is_resumed_once = is_resumed_once;
         self
     }
@@ -193,12 +193,15 @@ impl Link {
             return;
         }
         let bearer = ["Bearer ", self.token.reveal()].concat();
+        let mut headers = alloc::vec![
+            ("authorization", Secret::new(bearer)),
+            (link_v1::AGENT_RUN_HEADER, Secret::from(self.agent_run.as_str())),
+        ];
+        let last = self.inbox.last_line();
+        headers.extend(last.map(|line| (LAST_LINE_HEADER, Secret::new(line.to_string()))));
         let target = Target::WebSocket {
             url: self.url.clone(),
-            headers: alloc::vec![
-                ("authorization", Secret::new(bearer)),
-                (link_v1::AGENT_RUN_HEADER, Secret::from(self.agent_run.as_str())),
-            ],
+            headers,
             protocol: Some(link_v1::PROTOCOL),
             timeout: CONNECT_TIMEOUT,
             max_message: MAX_MESSAGE_BYTES,
@@ -267,7 +270,7 @@ impl Link {
 
     /// The number of the last line of the relay that has arrived.
     pub(crate) const fn received(&self) -> u64 {
-        self.received
+        self.inbox.received()
     }
 
     /// All lines that have arrived except the last `pending`, which take `pending_bytes`, are done
@@ -278,9 +281,7 @@ impl Link {
         pending: usize,
         pending_bytes: usize,
     ) {
-        let pending_lines = u64::try_from(pending).unwrap_or(u64::MAX);
-        debug_assert!(pending_lines <= self.received, "only lines that arrived can be pending");
-        self.delivered = self.received.saturating_sub(pending_lines);
+        self.inbox.confirm(pending);
         self.acknowledge(fx);
         let State::Up(up) = &mut self.state else { return };
         // A relay keeps to its window. One that does not is not read until the agent has caught up.
@@ -298,7 +299,7 @@ impl Link {
     /// A relay accepts no ack for a line that it has not sent on this connection.
     fn acknowledge<P: Clone, N>(&mut self, fx: &mut Effects<P, N>) {
         let State::Up(up) = &mut self.state else { return };
-        let received = self.delivered.min(up.received_on_connection);
+        let received = self.inbox.delivered().min(up.received_on_connection);
         if received > up.acked {
             up.acked = received;
             send(fx, up.op, &ControlFrame::Ack { received });

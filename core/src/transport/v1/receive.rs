@@ -15,6 +15,8 @@ use crate::contract::event::Event;
 use crate::engine::backoff::FailureTrack;
 use crate::engine::effects::Effects;
 use crate::transport::event::LinkEvent;
+use crate::transport::inbox::CannotTell;
+use crate::transport::outbox::SetBack;
 use crate::wire::link_v1::{self, ControlFrame};
 
 impl Link {
@@ -29,9 +31,9 @@ impl Link {
         let now = fx.now().mono;
         match event {
             Event::Opened { op } => {
-                let acked = self.delivered;
+                let acked = self.inbox.delivered();
                 self.state = State::Greeting { op, last_heard: now, acked };
-                let from = self.outbox.acked();
+                let from = self.outbox.dropped();
                 send(fx, op, &ControlFrame::Resume { received: acked, from, window: None });
             }
             Event::Received { op, message } => {
@@ -60,9 +62,9 @@ impl Link {
                     self.state = State::Over;
                     return each(LinkEvent::LeaseLost);
                 }
-                if code == Some(link_v1::CLOSE_SET_BACK) {
-                    self.state = State::Over;
-                    return each(LinkEvent::SetBack);
+                if code == Some(link_v1::CLOSE_SET_BACK) && self.inbox.set_back() {
+                    self.tell_set_back(SetBack::default(), &mut each);
+                    return each(self.fail(now, FailureTrack::General, WAS_SET_BACK.into(), rng));
                 }
                 if failure.is_some() || code.is_none() {
                     self.cut(now);
@@ -146,8 +148,7 @@ impl Link {
             let next = up.received_on_connection.checked_add(1);
             let next = next.ok_or("the relay's line count overflowed")?;
             up.received_on_connection = next;
-            if next > self.received {
-                self.received = next;
+            if self.inbox.arrived(next, &line) {
                 each(LinkEvent::Line { number: next, line });
             }
         }
@@ -172,8 +173,21 @@ impl Link {
                 ControlFrame::Resume { received, from, window },
                 State::Greeting { last_heard, acked, .. },
             ) => {
-                self.outbox.resume(received, window).map_err(out_of_range)?;
-                self.skip_to(from, each);
+                let lacks = self.outbox.resume(received, window).map_err(out_of_range)?;
+                if lacks != SetBack::default() {
+                    self.tell_set_back(lacks, each);
+                } else if !self.inbox.is_recognising() {
+                    self.is_told_set_back = false;
+                }
+                match self.inbox.resume(from) {
+                    // A session that ran elsewhere before has lines that were never meant for this
+                    // agent.
+                    Ok(lines) if lines > 0 && self.is_resumed_once => {
+                        each(LinkEvent::Gap { lines });
+                    }
+                    Ok(_) => {}
+                    Err(CannotTell) => each(LinkEvent::SetBackTooFar),
+                }
                 let start = acked.max(from);
                 self.state = State::Up(Connection {
                     op,
@@ -210,18 +224,16 @@ impl Link {
         Ok(())
     }
 
-    /// The relay no longer holds its lines up to `from`.
-    fn skip_to(&mut self, from: u64, each: &mut impl FnMut(LinkEvent)) {
-        if from > self.received {
-            // A session that ran elsewhere before has lines that were never meant for this agent.
-            if self.is_resumed_once {
-                each(LinkEvent::Gap { lines: from - self.received });
-            }
-            self.delivered += from - self.received;
-            self.received = from;
+    /// Says so once, however often both sides have to meet until they agree.
+    fn tell_set_back(&mut self, lacks: SetBack, each: &mut impl FnMut(LinkEvent)) {
+        if !core::mem::replace(&mut self.is_told_set_back, true) {
+            each(LinkEvent::SetBack(lacks));
         }
     }
 }
+
+/// Why a connection ends after which both sides go on from where the relay is.
+pub(crate) const WAS_SET_BACK: &str = "the relay was set back to an earlier state";
 
 /// Also how a check puts it.
 pub(crate) const NO_UPGRADE: &str = "no WebSocket gets through to the relay: a proxy on the way must \

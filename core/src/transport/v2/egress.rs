@@ -120,7 +120,8 @@ impl Channel {
             return;
         }
         let now = fx.now().mono;
-        let progress = Progress { delivered: self.delivered, with_worker: self.received };
+        let (delivered, with_worker) = (self.inbox.delivered(), self.inbox.received());
+        let progress = Progress { delivered, with_worker };
         let told = self.egress.told;
         let has_news = progress.delivered > told.delivered
             || (up.is_held() && progress.with_worker > told.with_worker);
@@ -160,12 +161,12 @@ impl Channel {
     pub(super) fn pulse_request(&self) -> Option<Request> {
         let update = WorkerUpdate {
             worker_epoch: self.credentials.epoch(),
-            delivered: Some(self.delivered),
-            with_worker: Some(self.received),
+            delivered: Some(self.inbox.delivered()),
+            with_worker: Some(self.inbox.received()),
             ..WorkerUpdate::default()
         };
         let jwt = self.credentials.jwt()?;
-        Some(code_session::heartbeat(&self.url, jwt, &update))
+        Some(code_session::heartbeat(&self.url, jwt, &update, self.inbox.last_line()))
     }
 
     pub(super) fn read_pulse(event: Event) -> Result<WorkerPulse, RequestError> {

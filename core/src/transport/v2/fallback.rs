@@ -113,8 +113,8 @@ impl Channel {
             let message = RawValue::from_string(report).unwrap_or_default();
             ControlFrame::Report { message }.to_bytes()
         });
-        let come = (self.received, self.delivered);
+        let inbox = core::mem::take(&mut self.inbox);
         let link = Link::new(url, token, run, *self.backoff.config(), self.rhythm);
-        Some((link.continuing(outbox, come, self.is_resumed_once), reason))
+        Some((link.continuing(outbox, inbox, self.is_resumed_once), reason))
     }
 }

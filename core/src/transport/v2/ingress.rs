@@ -16,6 +16,8 @@ use crate::contract::event::{Event, Head};
 use crate::engine::backoff::FailureTrack;
 use crate::engine::effects::Effects;
 use crate::transport::event::LinkEvent;
+use crate::transport::inbox::CannotTell;
+use crate::transport::outbox::SetBack;
 use crate::wire::code_session::{StreamEvent, StreamResume};
 use crate::wire::link_v1::{CLOSE_LEASE_LOST, CLOSE_REPLACED};
 
@@ -173,11 +175,10 @@ impl Channel {
             (StreamEvent::Stop, _) => each(LinkEvent::Stop),
             (StreamEvent::Declared(line), _) => each(LinkEvent::Declared(line)),
             (StreamEvent::Line { number, line }, State::Up(up)) => {
-                if number > self.received.saturating_add(1) {
+                if number > self.inbox.received().saturating_add(1) {
                     return Err("the relay left out a line");
                 }
-                if number > self.received {
-                    self.received = number;
+                if self.inbox.arrived(number, &line) {
                     if up.held == Held::Not {
                         up.held = Held::At(fx.now().mono + HELD_LINE_AFTER);
                     }
@@ -198,15 +199,17 @@ impl Channel {
     ) -> Result<(), &'static str> {
         let out_of_range = |_| "the relay has lines that were never sent";
         let window = Some(LINK_WINDOW_LINES_TO_RELAY);
-        self.outbox.resume(received, window).map_err(out_of_range)?;
-        // The relay no longer holds its lines up to `from`.
-        if from > self.received {
+        let lacks = self.outbox.resume(received, window).map_err(out_of_range)?;
+        if lacks != SetBack::default() {
+            self.tell_set_back(lacks, each);
+        } else if !self.inbox.is_recognising() {
+            self.is_told_set_back = false;
+        }
+        match self.inbox.resume(from) {
             // A session that ran elsewhere before has lines that were never meant for this agent.
-            if self.is_resumed_once {
-                each(LinkEvent::Gap { lines: from - self.received });
-            }
-            self.delivered += from - self.received;
-            self.received = from;
+            Ok(lines) if lines > 0 && self.is_resumed_once => each(LinkEvent::Gap { lines }),
+            Ok(_) => {}
+            Err(CannotTell) => each(LinkEvent::SetBackTooFar),
         }
         let now = fx.now().mono;
         self.state = State::Up(Stream {
@@ -217,7 +220,7 @@ impl Channel {
             is_paused: false,
             held: Held::Not,
         });
-        self.egress.begin(now, self.delivered);
+        self.egress.begin(now, self.inbox.delivered());
         self.is_resumed_once = true;
         self.credentials.accepted();
         self.backoff.reset();
@@ -234,9 +237,7 @@ impl Channel {
         pending: usize,
         pending_bytes: usize,
     ) {
-        let pending_lines = u64::try_from(pending).unwrap_or(u64::MAX);
-        debug_assert!(pending_lines <= self.received, "only lines that arrived can be pending");
-        self.delivered = self.received.saturating_sub(pending_lines);
+        self.inbox.confirm(pending);
         let State::Up(up) = &mut self.state else { return };
         if pending == 0 {
             up.held = Held::Not;

@@ -40,8 +40,9 @@ use self::events::Events;
 use self::fallback::Obstacle;
 use self::ingress::Stream;
 use super::event::LinkEvent;
-use super::outbox::{Item, Outbox};
-use super::v1::Rhythm;
+use super::inbox::Inbox;
+use super::outbox::{Item, Outbox, SetBack};
+use super::v1::{Rhythm, WAS_SET_BACK};
 use crate::base::id::OpId;
 use crate::base::limits::STREAM_GREETING;
 use crate::base::secret::Secret;
@@ -109,10 +110,9 @@ pub(crate) struct Channel {
     outbox: Outbox,
     /// Only kept for the next link of version 1.
     rhythm: Rhythm,
-    /// Lines of the relay that have arrived here, on any stream.
-    received: u64,
-    /// Lines of the relay that are done with: in the agent's stdin, or not meant for it.
-    delivered: u64,
+    inbox: Inbox,
+    /// As in version 1.
+    is_told_set_back: bool,
     /// Whether it was ever up.
     is_resumed_once: bool,
     /// Whether the session was told that it is up, and not yet that it is down.
@@ -140,8 +140,8 @@ impl Channel {
             egress: Egress::new(backoff),
             outbox: Outbox::new(),
             rhythm,
-            received: 0,
-            delivered: 0,
+            inbox: Inbox::default(),
+            is_told_set_back: false,
             is_resumed_once: false,
             is_told_up: false,
             fallback: None,
@@ -186,7 +186,7 @@ impl Channel {
     }
 
     pub(crate) const fn received(&self) -> u64 {
-        self.received
+        self.inbox.received()
     }
 
     pub(crate) fn connect<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P) {
@@ -200,8 +200,9 @@ impl Channel {
         self.credentials.drop_outdated(fx.now());
         match self.credentials.jwt() {
             Some(jwt) => {
-                let (after, holds_after) = (self.delivered, self.outbox.acked());
-                let request = code_session::open_stream(&self.url, jwt, after, holds_after);
+                let (after, holds_after) = (self.inbox.delivered(), self.outbox.dropped());
+                let last = self.inbox.last_line();
+                let request = code_session::open_stream(&self.url, jwt, after, holds_after, last);
                 let op = fx.start(purpose, |op| Action::Request { op, request });
                 self.state = State::Opening(op);
             }
@@ -465,8 +466,21 @@ impl Channel {
             }
         } else if refusal.kind == ErrorType::EpochSuperseded {
             self.superseded(fx, each);
+        } else if refusal.kind == ErrorType::RelaySetBack {
+            // It may know of no such epoch either.
+            self.inbox.set_back();
+            self.credentials.forget();
+            self.tell_set_back(SetBack::default(), each);
+            each(self.fail(fx, FailureTrack::General, WAS_SET_BACK.into(), rng));
         } else {
             self.refused_for_good(fx, refusal, each);
+        }
+    }
+
+    /// Says so once, however often both sides have to meet until they agree.
+    fn tell_set_back(&mut self, lacks: SetBack, each: &mut dyn FnMut(LinkEvent)) {
+        if !core::mem::replace(&mut self.is_told_set_back, true) {
+            each(LinkEvent::SetBack(lacks));
         }
     }
 

@@ -16,6 +16,7 @@ use crate::contract::action::{Message, Method, Response, Target};
 use crate::contract::event::{Head, IoError, IoErrorKind};
 use crate::contract::machine::Step;
 use crate::transport::Transport;
+use crate::wire::last_line::LastLine;
 use crate::wire::link_v1::ControlFrame;
 
 struct Bench {
@@ -33,6 +34,7 @@ struct Asked {
     path: String,
     credential: String,
     last_event_id: Option<String>,
+    last_line: Option<String>,
     body: Value,
 }
 
@@ -112,6 +114,7 @@ impl Bench {
             path: request.url.clone(),
             credential: header("authorization").unwrap_or_default().replace("Bearer ", ""),
             last_event_id: header("last-event-id"),
+            last_line: header("x-footbridge-last-line"),
             body: serde_json::from_slice(&request.body).unwrap_or(Value::Null),
         }
     }
@@ -314,6 +317,41 @@ fn an_event_that_comes_again_is_not_given_to_the_agent_again() {
     let op = bench.greet(0, 0);
     bench.stream(op, &[line(1), line(2), line(3)].concat());
     assert_eq!(bench.lines(), [1, 2, 3]);
+}
+
+#[test]
+fn at_a_relay_that_was_set_back_it_bridges_again_and_goes_on_with_what_both_sides_have() {
+    let (mut bench, op) = Bench::up();
+    bench.say(1);
+    let batch = bench.asked("/events");
+    bench.respond(batch.op, 200, &json!({"received": 1}));
+    bench.stream(op, &[line(1), line(2)].concat());
+    bench.done();
+    let ack = bench.asked("/events");
+    bench.respond(ack.op, 200, &json!({"received": 1}));
+    bench.end(op);
+    bench.told.clear();
+    bench.pass(Duration::from_secs(5));
+    let again = bench.asked("/stream");
+    let mark = LastLine { number: 2, mark: LastLine::mark_of(br#"{"type":"user","n":2}"#) };
+    assert_eq!(again.last_line, Some(mark.to_string()));
+    bench.head(again.op, 409);
+    let why = bench.asked("/heartbeat");
+    assert_eq!(why.last_line, Some(mark.to_string()), "it tells what it has as it was");
+    bench.refuse(why.op, 409, "relay_set_back");
+    let [LinkEvent::SetBack(_), LinkEvent::Down { reason, .. }] = &bench.told[..] else {
+        panic!("{:?}", bench.told)
+    };
+    assert!(reason.contains("set back to an earlier state"), "{reason}");
+    bench.told.clear();
+    bench.pass(Duration::from_secs(5));
+    bench.bridge(1);
+    let op = bench.greet(0, 0);
+    let batch = bench.asked("/events");
+    assert_eq!((batch.first(), batch.numbers()), (1, vec![1]), "what it lacks goes again");
+    assert_eq!(batch.body["delivered"], 0);
+    bench.stream(op, &[line(1), line(3).replace("id: 3", "id: 2")].concat());
+    assert_eq!(bench.lines(), [2], "the first is known, and of the second it knows another");
 }
 
 #[test]
@@ -540,7 +578,7 @@ fn what_was_declared_before_comes_as_a_line_without_a_number() {
 }
 
 #[test]
-fn a_relay_that_has_lost_lines_is_told_from_where_on_they_are_held() {
+fn a_relay_that_has_lost_lines_is_told_from_where_on_they_are_held_and_gets_them() {
     let (mut bench, op) = Bench::up();
     bench.say(1);
     let batch = bench.asked("/events");
@@ -552,8 +590,12 @@ fn a_relay_that_has_lost_lines_is_told_from_where_on_they_are_held() {
     assert!(matches!(&bench.told[..], [LinkEvent::Down { .. }]));
     bench.pass(Duration::from_secs(5));
     let again = bench.asked("/stream");
-    assert!(again.path.ends_with("holds_after=1"), "{}", again.path);
+    assert!(again.path.ends_with("holds_after=0"), "{}", again.path);
     assert_ne!(again.op, op);
+    bench.head(again.op, 200);
+    bench.stream(again.op, "event: resume\ndata: {\"received\":0,\"from\":0}\n\n");
+    let batch = bench.asked("/events");
+    assert_eq!((batch.first(), batch.numbers()), (1, vec![1, 2]));
 }
 
 #[test]

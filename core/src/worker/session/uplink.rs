@@ -1,5 +1,6 @@
 //! What a session's link and its lease's heartbeats lead to.
 
+use alloc::borrow::Cow;
 use alloc::format;
 use alloc::string::{String, ToString};
 
@@ -10,11 +11,16 @@ use crate::base::limits::SUPERSEDED_LEASE_GRACE;
 use crate::contract::event::Event;
 use crate::transport::Version;
 use crate::transport::event::LinkEvent;
+use crate::transport::outbox::SetBack;
 use crate::wire::log_message::LogMessage;
 use crate::worker::cx::{Cx, Purpose};
 use crate::worker::heartbeat::Pulse;
 use crate::worker::lease::Lease;
 use crate::worker::notice::WorkerNotice;
+
+/// Why an agent starts over.
+const SET_BACK_TOO_FAR: &str = "the relay was set back to an earlier state, so far that nobody can say what \
+     this session's agent has been told: it starts over";
 
 impl Session {
     pub(in crate::worker) fn link_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
@@ -65,10 +71,11 @@ impl Session {
             LinkEvent::LeaseLost => {
                 return self.superseded(cx, String::from("another worker has taken it over"));
             }
-            LinkEvent::SetBack => {
-                let why = "the relay was set back to an older state, and does not know what this \
-                     session's agent was told since: it starts over";
-                return self.lose(cx, String::from(why));
+            LinkEvent::SetBack(lacks) => self.set_back(cx, lacks),
+            LinkEvent::SetBackTooFar => {
+                let message = Cow::Borrowed(SET_BACK_TOO_FAR);
+                self.log(cx, &LogMessage::RelaySetBack { message });
+                return self.lose(cx, String::from(SET_BACK_TOO_FAR));
             }
             LinkEvent::Refused(error) if error.is_unauthorized() => return Outcome::Redispatch,
             LinkEvent::Refused(error) if error.is_conflict() => {
@@ -82,6 +89,19 @@ impl Session {
             }
         }
         Outcome::Nothing
+    }
+
+    /// The relay was set back: what it lacks is sent again, as far as it is still held here. What the
+    /// agent was told since, it keeps; its question that nobody sees any more may come again with that.
+    fn set_back(&mut self, cx: &mut Cx<'_>, SetBack { again, lost }: SetBack) {
+        let (session, work) = self.names();
+        cx.notify(WorkerNotice::RelaySetBack { session, work, again, lost });
+        let message = format!(
+            "The relay was set back to an earlier state, and the agent goes on. Of its lines that the \
+             relay no longer had, {again} were sent again, and {lost} are lost. What it was told since \
+             then is missing above."
+        );
+        self.log(cx, &LogMessage::RelaySetBack { message: Cow::Owned(message) });
     }
 
     /// Its lease's heartbeat was answered; `fence` is the one it was sent under.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::limits::{
-    AGENT_NOT_READING_AFTER, LINK_AWAKE_WITHIN, LINK_PING_AFTER, MAX_NAME_BYTES,
+    AGENT_NOT_READING_AFTER, KNOWN_LINES, LINK_AWAKE_WITHIN, LINK_PING_AFTER, MAX_NAME_BYTES,
     OUTBOX_HIGH_WATER_BYTES,
 };
 
@@ -163,14 +163,63 @@ fn the_environment_of_an_agent_is_no_relays_to_set_unless_the_owner_allows_the_v
 }
 
 #[test]
-fn a_relay_that_was_set_back_ends_the_agent_instead_of_being_asked_for_ever() {
+fn at_a_relay_that_was_set_back_the_session_goes_on_with_what_both_sides_have() {
     let (mut bench, poll) = Bench::serving(|_| {});
-    let Running { link, .. } = bench.start_session(poll, 1);
+    let Running { agent, link } = bench.start_session(poll, 1);
+    let user = |uuid: &str| format!(r#"{{"type":"user","uuid":"{uuid}"}}"#);
+    for uuid in ["a", "b"] {
+        bench.handle(line(link, &user(uuid)));
+    }
+    assert_eq!(bench.written(agent).len(), 2);
+    bench.handle(Event::Written { op: agent, writes: 2 });
+    bench.handle(stdout(agent, "{\"type\":\"a\",\"n\":1}\n{\"type\":\"a\",\"n\":2}\n"));
+    // The report of the start is the first.
+    bench.handle(frame(link, &ControlFrame::Ack { received: 3 }));
     bench.handle(Event::Closed { op: link, code: None, failure: None });
     bench.wait();
     let link = bench.open();
     bench.handle(Event::Opened { op: link });
+    assert_eq!(bench.sent(link), [r#"{"type":"resume","received":2,"from":0}"#]);
+    // It has one of them, has acknowledged nothing of its own, and says so before it refuses.
+    bench.handle(frame(link, &ControlFrame::Resume { received: 2, from: 0, window: None }));
+    let sent = bench.sent(link);
+    assert_eq!(sent[0], r#"{"type":"a","n":2}"#);
+    assert!(
+        sent[1].contains("relay_set_back") && sent[1].contains("1 were sent again"),
+        "{sent:?}"
+    );
     bench.handle(Event::Closed { op: link, code: Some(4410), failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    assert_eq!(bench.sent(link), [r#"{"type":"resume","received":0,"from":0}"#]);
+    bench.handle(frame(link, &ControlFrame::Resume { received: 4, from: 0, window: None }));
+    bench.handle(line(link, &user("a")));
+    bench.handle(line(link, &user("c")));
+    assert_eq!(bench.written(agent).len(), 1, "of b, it knows nothing");
+    bench.handle(Event::Written { op: agent, writes: 1 });
+    let acks: Vec<_> = bench.sent(link);
+    assert_eq!(acks.last().map(String::as_str), Some(r#"{"type":"ack","received":2}"#));
+    assert!(!acks.concat().contains("relay_set_back"), "it was said once: {acks:?}");
+    assert_eq!(bench.signals(), []);
+}
+
+#[test]
+fn an_agent_of_which_nobody_can_say_what_it_was_told_starts_over_and_the_log_says_why() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { agent, link } = bench.start_session(poll, 1);
+    for n in 0..=KNOWN_LINES {
+        bench.handle(line(link, &format!(r#"{{"type":"user","uuid":"{n}"}}"#)));
+        bench.handle(Event::Written { op: agent, writes: 1 });
+    }
+    bench.handle(Event::Closed { op: link, code: Some(4410), failure: None });
+    assert_eq!(bench.signals(), []);
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.sent(link);
+    bench.handle(frame(link, &ControlFrame::Resume { received: 1, from: 0, window: None }));
+    assert!(bench.sent(link).concat().contains("starts over"), "the log says so");
     assert_eq!(bench.signals(), [Signal::Kill], "it is not known what it was told");
 }
 

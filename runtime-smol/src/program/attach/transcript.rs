@@ -123,7 +123,8 @@ fn note(message: &Value) -> String {
             )
         }
         "agent_exited" | "agent_resumed" | "agent_restarted" | "agent_not_reading"
-        | "agent_reading" | "messages_lost" | "worktree" | "commit_kept" | "agent_output_error" => {
+        | "agent_reading" | "messages_lost" | "relay_set_back" | "worktree" | "commit_kept"
+        | "agent_output_error" => {
             format!("· {}\n", text("message"))
         }
         "agent_stderr" => text("text").lines().fold(String::new(), |mut all, line| {

@@ -60,7 +60,7 @@ impl Walk {
                 };
                 let received = (!self.one_in(3)).then_some(received);
                 let lost = if self.one_in(8) { self.rng.u64(1..4) } else { 0 };
-                StoreOp::OpenStream { session, link, received, from: stored + lost }
+                StoreOp::OpenStream { session, link, received, from: stored + lost, last: None }
             }
             _ => {
                 let is_working = self.one_in(2).then(|| self.rng.bool());

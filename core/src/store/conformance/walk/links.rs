@@ -27,7 +27,8 @@ impl Walk {
             }
             2..4 => {
                 let lost = if self.one_in(8) { self.rng.u64(1..4) } else { 0 };
-                StoreOp::ResumeLink { session, link, received: ack, from: received + lost }
+                let from = received + lost;
+                StoreOp::ResumeLink { session, link, received: ack, from, last: None }
             }
             4..8 => {
                 let first = received + 1;
@@ -42,7 +43,8 @@ impl Walk {
                 // A worker that speaks plainly says nothing but that it is connected.
                 let delivered = if self.one_in(4) { 0 } else { ack };
                 let with_worker = self.rng.u64(delivered.min(until)..=until);
-                StoreOp::AckInbound { session, link, received: ack, delivered, with_worker }
+                let (received, last) = (ack, None);
+                StoreOp::AckInbound { session, link, received, delivered, with_worker, last }
             }
             _ => {
                 let after = self.rng.u64(..=until);
