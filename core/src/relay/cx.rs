@@ -23,6 +23,7 @@ use super::oauth::LogIns;
 use super::oidc::known::Oidc;
 use super::pending::Pending;
 use super::purpose::{Engine, Purpose, StreamKind, Timer};
+use super::stops::Stops;
 use super::store_calls::StoreCalls;
 use super::streams::watching::Watching;
 use crate::base::id::{OpId, SessionId};
@@ -31,6 +32,7 @@ use crate::base::time::{Instant, UnixTime};
 use crate::contract::action::{Action, Head, Message, Response};
 use crate::contract::event::IncomingRequest;
 use crate::store::{AccountId, Session, StoreOp};
+use crate::wire::session::SessionState;
 use crate::wire::url::BaseUrl;
 use crate::wire::viewer::SessionView;
 
@@ -57,6 +59,8 @@ pub(super) struct Shared {
     pub(super) store_calls: StoreCalls,
     /// Accounts that were removed, and of which something is still there.
     pub(super) ending: Vec<AccountId>,
+    /// Sessions that are to end, which the store could not keep.
+    pub(super) stops: Stops,
     /// Sessions whose link is up.
     pub(super) connected: BTreeSet<SessionId>,
 }
@@ -122,7 +126,9 @@ impl<'a> Cx<'a> {
 
     /// A session as viewers see it.
     pub(super) fn view<'s>(&self, session: &'s Session) -> SessionView<'s> {
-        views::session(session, self.shared.connected.contains(&session.id))
+        let mut view = views::session(session, self.shared.connected.contains(&session.id));
+        view.stopping |= self.shared.stops.has(&session.id) && session.state != SessionState::Ended;
+        view
     }
 
     /// Answers an exchange; does nothing if its client has left.

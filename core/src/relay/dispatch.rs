@@ -16,10 +16,10 @@ use super::http::request::{check, client_of, is_handshake, require_websocket};
 use super::http::route::{self, Route, RouteError, Sends};
 use super::http::{assets, response};
 use super::parts::Parts;
-use super::pending::{CodeCall, Noted, Pending};
+use super::pending::{CodeCall, Noted, Pending, ViewerCall};
 use super::{
-    answer_links, code_sessions, links, oauth, oidc, people, push, sign_in, trust, viewer_api,
-    worker_api,
+    answer_links, code_sessions, links, oauth, oidc, people, push, sign_in, stopping, trust,
+    viewer_api, worker_api,
 };
 use crate::base::id::OpId;
 use crate::base::limits::{MAX_REQUEST_HEAD_BYTES, MAX_STORE_OPERATIONS_FOR_STRANGERS};
@@ -391,6 +391,8 @@ pub(super) fn on_answer(
         Pending::Refuse { op, refusal } => {
             cx.refuse(op, &answer.err().map_or(refusal, ApiError::from));
         }
+        Pending::UnstoredStop { op, owner } => stopping::on_read(parts, cx, op, owner, answer),
+        Pending::StopAgain { session } => cx.shared.stops.stored(&session),
         Pending::WorkerCall { op, call } => match answer {
             Ok(answer) => {
                 let response = worker_api::response(cx, call, &answer);
@@ -463,6 +465,12 @@ pub(super) fn on_store_failed(
     }
     if let Pending::EndAccount { owner } = pending {
         return people::end_later(cx, owner);
+    }
+    if let Pending::StopAgain { .. } = pending {
+        return stopping::on_failed_again(cx);
+    }
+    if let Pending::ViewerCall { op, call: ViewerCall::Stop { owner, session } } = pending {
+        return stopping::on_failed(cx, op, owner, session);
     }
     if let Pending::Telling(need) = &pending {
         return parts.push.on_targets_failed(cx, need);

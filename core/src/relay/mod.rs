@@ -73,6 +73,8 @@ mod rate;
 mod refreshes;
 mod router;
 mod sign_in;
+mod stopping;
+mod stops;
 mod store_calls;
 mod streams;
 mod subject;

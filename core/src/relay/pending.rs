@@ -38,6 +38,10 @@ pub(super) enum Pending {
     PushTest { op: OpId, id: PushId, nonce: String },
     /// Refuse a request, unless its subject is unknown, which takes precedence.
     Refuse { op: OpId, refusal: ApiError },
+    /// Tell a worker to end a session, although the store cannot keep that, if it is this person's.
+    UnstoredStop { op: OpId, owner: AccountId },
+    /// Nothing, unless it fails: that a session is to end is kept after all.
+    StopAgain { session: SessionId },
     /// Answer a worker.
     WorkerCall { op: OpId, call: WorkerCall },
     /// Answer a poll, or hold it.
@@ -108,8 +112,10 @@ impl Pending {
             | Self::Telling(_)
             | Self::QuietOver(_)
             | Self::EndAccount { .. }
+            | Self::StopAgain { .. }
             | Self::Forgotten => None,
             Self::Ready { op }
+            | Self::UnstoredStop { op, .. }
             | Self::Refuse { op, .. }
             | Self::PushTest { op, .. }
             | Self::WorkerCall { op, .. }
@@ -154,6 +160,11 @@ pub(super) enum ViewerCall {
         status: u16,
     },
     SessionDeleted,
+    /// That this person's session ends.
+    Stop {
+        owner: AccountId,
+        session: SessionId,
+    },
     Post(Vec<MessageName>),
     Interrupt {
         request_id: String,

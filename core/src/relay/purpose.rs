@@ -60,6 +60,8 @@ pub(super) enum Timer {
     EndAccounts,
     /// The store failed to read a session: retry.
     Refresh,
+    /// The store failed to keep that sessions are to end: retry.
+    Stops,
     /// Something that a person is needed for has waited long enough for them to be told.
     Push,
     /// A push service can be tried again.

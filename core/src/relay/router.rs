@@ -22,6 +22,8 @@ use super::pending::Pending;
 use super::people;
 use super::purpose::{Engine, Purpose, Timer};
 use super::sign_in;
+use super::stopping;
+use super::stops::Stops;
 use super::store_calls::StoreCalls;
 use super::streams::watching::Watching;
 use crate::base::id::OpId;
@@ -57,6 +59,7 @@ impl Router {
             phase: Phase::Starting,
             exchanges: Exchanges::default(),
             ending: alloc::vec::Vec::new(),
+            stops: Stops::default(),
             connected: alloc::collections::BTreeSet::new(),
         };
         Self { shared, listener, parts: Parts::new(keys) }
@@ -213,6 +216,7 @@ impl Role for Router {
             Timer::Sweep => cx.store(Pending::Sweep, StoreOp::Lapse),
             Timer::Refresh => parts.refreshes.on_timer(cx),
             Timer::EndAccounts => people::on_timer(cx),
+            Timer::Stops => stopping::on_timer(cx),
             Timer::Push => parts.tell(cx),
             Timer::PushRetry => parts.push.on_retry(cx),
             Timer::Poll(op) => parts.polls.end(cx, op),

@@ -6,7 +6,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::client::{Ready, ready};
-use crate::running::{Running, footbridge, output, pid_in, until};
+use crate::running::{Running, footbridge, output, pid_in, until, until_gone};
 
 /// A relay on an address that no other test's connections use.
 fn relay(home: &Path, listen: &str, args: &[&str]) -> Running {
@@ -266,6 +266,26 @@ fn a_relay_is_ready_once_its_store_answers() {
     std::fs::rename(home.path().join("taken.db"), &store).expect("moved back");
     let (status, answer) = client.call("POST", "/v1/environments/bridge", &body);
     assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
+fn a_session_can_be_ended_while_its_relay_can_store_nothing() {
+    let home = tempfile::tempdir().expect("a directory");
+    let mut program = relay(home.path(), "127.93.0.10:0", &[]);
+    let mut client = ready(&mut program);
+    let (_worker, environment) = worker(home.path(), &client);
+    client.environment = environment;
+    let session = client.new_session();
+    client.send(&session, "echo $PPID > agent");
+    client.allow(&session);
+    let agent = pid_in(&home.path().join("agent"));
+    let store = home.path().join(".local/state/footbridge/relay/store.db");
+    std::fs::rename(&store, home.path().join("taken.db")).expect("moved");
+    let (status, seen) = client.call("POST", &format!("/v1/sessions/{session}/stop"), &json!({}));
+    assert_eq!((status, &seen["stopping"]), (202, &json!(true)), "{seen}");
+    until_gone(agent);
+    std::fs::rename(home.path().join("taken.db"), &store).expect("moved back");
+    assert_eq!(client.ended(&session)["result"]["status"], "interrupted");
 }
 
 #[test]

@@ -236,7 +236,12 @@ fn note_worker(
         }
         _ => None,
     };
-    note_progress(links, cx, op, &session, claims, &Progress { delivered, with_worker });
+    if result.is_none() && cx.shared.stops.has(&session) {
+        cx.reply(op, response::json(200, &WorkerPulse { state: "stopping".into() }));
+        return Ok(());
+    }
+    let progress = Progress { delivered, with_worker, last: last_line(request)? };
+    note_progress(links, cx, op, &session, claims, &progress);
     let note = StoreOp::NoteWorker { session, link: claims.epoch, is_working, result };
     ask(cx, op, CodeCall::Worker, claims.run.clone(), note);
     Ok(())

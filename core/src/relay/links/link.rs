@@ -194,7 +194,7 @@ impl Link {
         cx.shared.connected.insert(self.session.clone());
         cx.notify(RelayNotice::WorkerConnected { session: self.session.clone() });
         cx.refresh_session(self.owner.clone(), self.session.clone());
-        if is_stopping {
+        if is_stopping || cx.shared.stops.has(&self.session) {
             self.stop(cx)?;
         }
         self.feed(cx);
@@ -488,7 +488,7 @@ impl Link {
             (LinkStep::Resume, Answer::Resumed { received, from, until, is_stopping }) => {
                 self.from_agent.resumed(received);
                 self.to_agent.resumed(from, until);
-                if is_stopping {
+                if is_stopping || cx.shared.stops.has(&self.session) {
                     self.stop(cx)?;
                 }
                 cx.refresh_session(self.owner.clone(), self.session.clone());

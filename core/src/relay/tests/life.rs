@@ -64,6 +64,56 @@ fn a_failing_store_is_reported_as_unavailable() {
 }
 
 #[test]
+fn a_session_ends_although_the_store_cannot_keep_that_it_should() {
+    let mut world = World::new();
+    let (worker, taken, link) = world.running();
+    let path = format!("/v1/sessions/{}/stop", taken.session);
+    let fail = |world: &mut World| {
+        let held: Vec<_> = world.held.drain(..).collect();
+        assert!(!held.is_empty(), "an operation");
+        for (op, _) in held {
+            let kind = crate::contract::event::IoErrorKind::Full;
+            let failure = crate::contract::event::IoError { kind, detail: "disk full".to_owned() };
+            world.deliver(Event::Failed { op, failure });
+        }
+    };
+    world.holds_store = true;
+    let op = world.ask(Method::Post, &path, TOKEN, &Value::Null);
+    fail(&mut world);
+    world.release_store();
+    let (status, session) = world.answer(op);
+    assert_eq!((status, &session["stopping"]), (202, &json!(true)));
+    assert_eq!(world.received(link), [json!({"frame": {"type": "stop"}})]);
+    assert_eq!(world.about(&worker, &taken, "heartbeat").1["state"], "stopping");
+    assert_eq!(world.session(&taken.session)["stopping"], true);
+    // It is stored once the store takes it.
+    world.holds_store = true;
+    world.pass(Duration::from_secs(1));
+    fail(&mut world);
+    world.release_store();
+    world.pass(Duration::from_secs(1));
+    let events = world.events(&taken.session);
+    assert_eq!(world.session(&taken.session)["stopping"], true, "{events:?}");
+    let asked = world.get("/v1/audit", TOKEN).1["entries"].to_string();
+    assert!(asked.contains("session_stopped"), "{asked}");
+}
+
+#[test]
+fn nobody_ends_the_session_of_another_person_while_the_store_fails() {
+    let mut world = World::new();
+    let (_, _, link) = world.running();
+    world.holds_store = true;
+    let op = world.ask(Method::Post, "/v1/sessions/session_x/stop", TOKEN, &Value::Null);
+    let (store, _) = world.held.pop_front().expect("an operation");
+    let kind = crate::contract::event::IoErrorKind::Full;
+    let failure = crate::contract::event::IoError { kind, detail: "disk full".to_owned() };
+    world.deliver(Event::Failed { op: store, failure });
+    world.release_store();
+    assert_eq!(world.answer(op).0, 404);
+    assert!(world.received(link).is_empty());
+}
+
+#[test]
 fn a_relay_is_ready_once_its_store_has_taken_as_much_as_it_refused() {
     let mut world = World::new();
     let (_, taken, _) = world.running();

@@ -48,7 +48,7 @@ pub(in crate::relay) fn serve(
             ask(cx, op, ViewerCall::SessionDeleted, StoreOp::DeleteSession { owner, id });
         }
         Route::StopSession(id) => {
-            let call = ViewerCall::Session { status: 200 };
+            let call = ViewerCall::Stop { owner: owner.clone(), session: id.clone() };
             ask(cx, op, call, StoreOp::RequestStop { owner, id });
         }
         Route::Worktree(session) => worktree::ask(cx, op, request, owner, session)?,
@@ -100,6 +100,9 @@ pub(in crate::relay) fn response(cx: &Cx, call: &ViewerCall, answer: &Answer) ->
         }
         (ViewerCall::Session { status }, Answer::Session(session)) => {
             response::json(*status, &cx.view(session))
+        }
+        (ViewerCall::Stop { .. }, Answer::Session(session)) => {
+            response::json(200, &cx.view(session))
         }
         (ViewerCall::Post(names), Answer::Posted(accepted)) => messages::posted(names, accepted),
         (ViewerCall::Interrupt { request_id }, Answer::Posted(accepted)) => {

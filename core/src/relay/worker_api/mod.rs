@@ -54,6 +54,13 @@ pub(in crate::relay) fn serve_lease(
             let ack = |fence| StoreOp::AckWork { environment, work, fence };
             work::with_lease(cx, op, request, claims, WorkerCall::Ack, ack)
         }
+        Route::Heartbeat(..)
+            if claims.session.as_ref().is_some_and(|id| cx.shared.stops.has(id)) =>
+        {
+            let response = work::renewed(cx, true);
+            cx.reply(op, response);
+            Ok(())
+        }
         Route::Heartbeat(environment, work) => {
             let renew = |fence| StoreOp::RenewLease { environment, work, fence };
             work::with_lease(cx, op, request, claims, WorkerCall::Heartbeat, renew)
