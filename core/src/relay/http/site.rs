@@ -96,6 +96,13 @@ impl Site {
             return true;
         }
         let Some((scheme, authority)) = origin.split_once("://") else { return false };
+        // Behind a proxy its public name is that of one page alone: other ports and schemes of that host
+        // are somebody else's.
+        let public = self.public_origin.as_deref().and_then(|own| own.split_once("://"));
+        let public_host = public.and_then(|(_, own)| host_of(own));
+        if self.is_behind_proxy && public_host.is_some() && host_of(authority) == public_host {
+            return false;
+        }
         let is_scheme = match scheme {
             "https" => is_tls || self.is_behind_proxy,
             "http" => !is_tls,
@@ -204,17 +211,27 @@ mod tests {
     fn a_proxy_may_leave_the_host_out_but_not_the_origin_of_another_site_pass() {
         let proxied = site("127.0.0.1:8787", |config| {
             config.public_url = Some("https://relay.example".into());
+            config.hosts = alloc::vec!["other.example".into()];
             config.is_behind_proxy = true;
         });
         assert_eq!(status(&proxied, false, &[]), 200);
         assert_eq!(status(&proxied, false, &[("host", "")]), 421, "an empty one is one");
         for (origin, expected) in [
+            ("https://other.example", 200),
             ("https://relay.example", 200),
             ("https://evil.example", 403),
+            ("http://relay.example", 403),
+            ("https://relay.example:444", 403),
+            ("https://relay.example:x", 403),
             ("https://", 403),
             ("null", 403),
         ] {
             assert_eq!(status(&proxied, false, &[("origin", origin)]), expected, "{origin}");
+            let host = ("host", "relay.example");
+            if origin != "https://other.example" {
+                let got = status(&proxied, false, &[host, ("origin", origin)]);
+                assert_eq!(got, expected, "{origin}");
+            }
         }
     }
 
