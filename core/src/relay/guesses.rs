@@ -13,6 +13,7 @@ use crate::base::limits::{
     GUESSES_ALLOWED_IN_ALL, GUESSES_REPORTED_EVERY, MAX_TRACKED_ADDRESSES,
 };
 use crate::base::time::Instant;
+use crate::engine::admission::counted_address;
 use crate::relay::notice::RelayNotice;
 use crate::relay::rate::Allowance;
 
@@ -43,11 +44,13 @@ pub(super) struct Guess {
 impl Guesses {
     /// An address has shown a credential that this relay does not know.
     pub(super) fn wrong(&mut self, now: Instant, client: IpAddr) -> Guess {
-        if !self.by_address.contains_key(&client) && self.by_address.len() >= MAX_TRACKED_ADDRESSES
+        // Whoever has an address of version 6 has a network full of them.
+        let counted = counted_address(client);
+        if !self.by_address.contains_key(&counted) && self.by_address.len() >= MAX_TRACKED_ADDRESSES
         {
             self.forget_oldest();
         }
-        let guesser = self.by_address.entry(client).or_insert_with(|| Guesser {
+        let guesser = self.by_address.entry(counted).or_insert_with(|| Guesser {
             allowance: Allowance::default(),
             last: now,
             reported: None,
@@ -76,5 +79,24 @@ impl Guesses {
         if let Some(address) = oldest.map(|(address, _)| *address) {
             self.by_address.remove(&address);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_has_a_network_of_addresses_guesses_no_oftener_and_is_shown_by_each() {
+        let mut guesses = Guesses::default();
+        let address = |text: &str| text.parse::<IpAddr>().expect("an address");
+        let client = |n: u32| address(&alloc::format!("2001:db8:1:2::{n:x}"));
+        let now = Instant::ORIGIN;
+        let first = guesses.wrong(now, client(0xabc)).report;
+        let named = |report: &Option<RelayNotice>, client: IpAddr| matches!(report, Some(RelayNotice::CredentialsRefused { client: named, .. }) if *named == client);
+        assert!(named(&first, client(0xabc)), "{first:?}");
+        let slowed = (0..1000).position(|n| guesses.wrong(now, client(n)).is_slowed);
+        assert!(slowed.is_some_and(|n| n < 100), "{slowed:?}");
+        assert!(!guesses.wrong(now, address("2001:db8:1:3::1")).is_slowed, "a neighbour");
     }
 }

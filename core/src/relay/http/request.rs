@@ -14,7 +14,6 @@ use crate::base::id::IdError;
 use crate::base::limits::MAX_ID_BYTES;
 use crate::base::text::Text;
 use crate::contract::event::{Body, IncomingRequest};
-use crate::engine::admission::counted_address;
 use crate::wire::error::ErrorType;
 
 /// The body of a request as JSON.
@@ -99,7 +98,7 @@ pub(crate) fn client_of(request: &IncomingRequest, is_behind_proxy: bool) -> IpA
         is_ip(last).or_else(without_port)
     };
     let proxied = if is_behind_proxy { forwarded() } else { None };
-    counted_address(proxied.unwrap_or(request.peer))
+    proxied.unwrap_or(request.peer).to_canonical()
 }
 
 /// A JSON value on one line. In JSON a line break can occur only between tokens, never inside a

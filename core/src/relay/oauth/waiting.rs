@@ -10,6 +10,7 @@ use crate::base::id::DeviceId;
 use crate::base::limits::{LOG_IN_INTERVAL, LOG_IN_LIFE, LOG_IN_REPEATED_FOR, MAX_WAITING_LOG_INS};
 use crate::base::secret::Secret;
 use crate::base::time::Instant;
+use crate::engine::admission::counted_address;
 use crate::relay::tokens::TokenIssuer;
 use crate::store::AccountId;
 use crate::wire::device::Scopes;
@@ -100,7 +101,10 @@ impl LogIns {
 
     /// Ends the oldest one of the address that has the most, so that nobody keeps others out.
     fn make_room(&mut self) {
-        let of = |address: IpAddr| self.all.iter().filter(|k| k.asked.address == address).count();
+        let of = |address: IpAddr| {
+            let counted = counted_address(address);
+            self.all.iter().filter(|known| counted_address(known.asked.address) == counted).count()
+        };
         let most = self.all.iter().map(|known| of(known.asked.address)).max();
         let at = self.all.iter().position(|known| Some(of(known.asked.address)) == most);
         if let Some(at) = at {
