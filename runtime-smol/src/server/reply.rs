@@ -1,13 +1,15 @@
 //! Answers as the wire has them.
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use footbridge_core::contract::action::{Head, Method};
 use footbridge_core::contract::event::{IoError, IoErrorKind};
 use http_body_util::Full;
 use hyper::StatusCode;
 use hyper::header::{
-    CONNECTION, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, DATE, HeaderName, HeaderValue, RETRY_AFTER, SEC_WEBSOCKET_ACCEPT,
+    SEC_WEBSOCKET_PROTOCOL, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
 use hyper::upgrade::OnUpgrade;
 
@@ -44,15 +46,32 @@ pub(super) fn reply(head: &Head, body: ReplyBody, is_cut: bool) -> hyper::Respon
     if is_cut {
         out.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    dated(out)
+}
+
+/// With the time as it is now: hyper keeps the latest that it has ever seen, also after the clock was
+/// set back.
+fn dated(mut out: hyper::Response<ReplyBody>) -> hyper::Response<ReplyBody> {
+    let now = SystemTime::now();
+    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).map_or(u64::MAX, |d| d.as_secs());
+    // HTTP writes years of four digits.
+    if since_epoch < YEAR_10000
+        && let Ok(now) = HeaderValue::from_str(&httpdate::fmt_http_date(now))
+    {
+        out.headers_mut().insert(DATE, now);
+    }
     out
 }
+
+/// When it begins, in seconds since 1970.
+const YEAR_10000: u64 = 253_402_300_800;
 
 /// For a client whose request arrived as the listener closed.
 pub(super) fn unavailable() -> hyper::Response<ReplyBody> {
     let mut out = hyper::Response::new(whole(Bytes::new()));
     *out.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     out.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    out
+    dated(out)
 }
 
 /// The 101 for a WebSocket, or a refusal of a bad handshake. The stream's task learns which.
@@ -87,5 +106,5 @@ pub(super) fn switch_protocols(
             let _ = switch.try_send(Err(failure));
         }
     }
-    out
+    dated(out)
 }
