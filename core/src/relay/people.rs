@@ -22,6 +22,10 @@ pub(super) fn set(parts: &mut Parts, cx: &mut Cx, mut people: Vec<AccessToken>, 
     if people.is_empty() {
         return;
     }
+    let accounts: Vec<_> = people.iter().map(|known| AccountId(known.person.clone())).collect();
+    if let Some(owner) = accounts.first().cloned() {
+        cx.store(Pending::Forgotten, StoreOp::NotePeople { owner, people: accounts });
+    }
     let mut over = cx.shared.authority.set_accounts(people);
     over.extend(gone.into_iter().map(AccountId));
     over.retain(|owner| !cx.shared.authority.knows(owner));

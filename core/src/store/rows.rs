@@ -4,6 +4,7 @@
 //! log, the lines for an agent) has one row per line and its counters in the session's row, so no
 //! operation reads more than it needs.
 
+use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -29,6 +30,9 @@ pub struct MetaRow {
     pub sessions_made: u64,
     /// Sessions that ever ended.
     pub sessions_ended: u64,
+    /// The accounts that may use the relay, as far as that was ever said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub people: Option<BTreeSet<AccountId>>,
 }
 
 /// One device, by its id.

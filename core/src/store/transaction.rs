@@ -252,6 +252,14 @@ pub enum StoreOp {
         id: DeviceId,
     },
 
+    /// These accounts may use the relay, and no others: who has come and gone since that was last said is
+    /// written down for the first of them. Answer: `Done`.
+    NotePeople {
+        /// Whom the relay runs for.
+        owner: AccountId,
+        /// All of them.
+        people: Vec<AccountId>,
+    },
     /// Ends all that an account has that can do something: its environments, devices and browsers. Its
     /// sessions end with their environments, and are kept as long as others. Answer: `Done`.
     EndAccount {
@@ -673,6 +681,7 @@ impl StoreOp {
             Self::ListDevices { .. } => "ListDevices",
             Self::RevokeDevice { .. } => "RevokeDevice",
             Self::EndAccount { .. } => "EndAccount",
+            Self::NotePeople { .. } => "NotePeople",
             Self::Note { .. } => "Note",
             Self::ReadAudit { .. } => "ReadAudit",
             Self::AddPush { .. } => "AddPush",

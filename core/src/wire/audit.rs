@@ -27,6 +27,8 @@ pub enum ActorKind {
     AnswerLink,
     /// The word of a provider, who calls them so.
     Oidc,
+    /// The program of the relay itself, as whoever runs it uses it.
+    Program,
     /// Of a later version.
     #[serde(other)]
     Other,
@@ -48,6 +50,10 @@ pub struct Actor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditAction {
+    /// Somebody may use the relay from now on.
+    PersonAdded,
+    /// Somebody may not use it any more.
+    PersonRemoved,
     /// A browser has signed in.
     SignedIn,
     /// A code was made that signs a browser in.

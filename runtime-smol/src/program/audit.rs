@@ -58,7 +58,9 @@ fn line(entry: &AuditEntry) -> String {
     words.extend(entry.device_id.as_ref().map(|id| format!("of {id}")));
     words.push(format!("by {}", word(kind)));
     words.extend(id.clone());
-    words.push(format!("from {address}"));
+    if !address.is_empty() {
+        words.push(format!("from {address}"));
+    }
     let line: String = words.join(" ").chars().filter(|c| !c.is_control()).collect();
     format!("{line}\n")
 }

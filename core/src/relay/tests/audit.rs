@@ -182,7 +182,7 @@ const READS: [&str; 12] = [
 ];
 
 /// What workers and the relay itself cause.
-const NOT_OF_PEOPLE: [&str; 20] = [
+const NOT_OF_PEOPLE: [&str; 21] = [
     "AckInbound",
     "AckWork",
     "Append",
@@ -192,6 +192,7 @@ const NOT_OF_PEOPLE: [&str; 20] = [
     "Find",
     "Lapse",
     "LeaseWork",
+    "NotePeople",
     "NoteWorker",
     "NoteWorktree",
     "OpenStream",
@@ -348,4 +349,26 @@ fn nothing_that_is_said_to_be_of_workers_is_asked_for_by_people() {
             assert!(!is_asked_for || !is_workers, "{target}: {name}");
         }
     }
+}
+
+#[test]
+fn whom_the_relay_lets_in_and_out_is_in_the_log_of_whom_it_runs_for() {
+    let mut world = World::new();
+    let person = |name: &str, token: &str| AccessToken {
+        person: name.to_owned(),
+        token: Secret::from(token),
+    };
+    let own = || person("owner", TOKEN);
+    let eva = || person("eva.1", "another-token-with-enough-characters");
+    let mut set = |people: Vec<AccessToken>| {
+        world.command(RelayCommand::SetPeople { people, gone: Vec::new() });
+        let entries = entries(&mut world, TOKEN);
+        let of = |entry: &Value| (entry["action"].clone(), entry["detail"].clone());
+        entries.iter().filter(|entry| entry["by"]["kind"] == "program").map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(set(alloc::vec![own()]), [], "who was there before anybody noted it is not new");
+    let added = || (json!("person_added"), json!("eva"));
+    assert_eq!(set(alloc::vec![own(), eva()]), [added()]);
+    assert_eq!(set(alloc::vec![own(), eva()]), [added()], "nothing is new");
+    assert_eq!(set(alloc::vec![own()]), [added(), (json!("person_removed"), json!("eva"))]);
 }

@@ -92,7 +92,8 @@ pub(super) enum Undo {
 
 impl Rows {
     pub(super) const fn new() -> Self {
-        let meta = MetaRow { clock: StoreClock::new(), sessions_made: 0, sessions_ended: 0 };
+        let clock = StoreClock::new();
+        let meta = MetaRow { clock, sessions_made: 0, sessions_ended: 0, people: None };
         Self {
             meta,
             environments: BTreeMap::new(),

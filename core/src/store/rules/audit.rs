@@ -240,6 +240,18 @@ pub(super) fn reused<T: Tables>(
     add(cx, owner, &by_device(device, address), AuditAction::RefreshTokenReused, done)
 }
 
+/// Whoever runs the relay has let somebody in, or out.
+pub(super) fn person<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    owner: &AccountId,
+    person: &AccountId,
+    action: AuditAction,
+) -> Result<(), TableError> {
+    let by = Actor { kind: ActorKind::Program, id: None, address: String::new() };
+    let detail = Some(person.name().to_owned());
+    add(cx, owner, &by, action, Done { detail, ..Done::default() })
+}
+
 fn by_device(device: &DeviceId, address: &str) -> Actor {
     let id = Some(device.as_str().to_owned());
     Actor { kind: ActorKind::Device, id, address: address.to_owned() }

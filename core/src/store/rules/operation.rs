@@ -62,6 +62,7 @@ pub(super) fn carry_out<T: Tables>(cx: &mut Cx<'_, T>, op: &StoreOp) -> Answered
         StoreOp::ListDevices { owner } => devices::list(cx, owner),
         StoreOp::RevokeDevice { owner, id } => devices::revoke(cx, owner, id),
         StoreOp::EndAccount { owner } => accounts::end(cx, owner),
+        StoreOp::NotePeople { owner, people } => accounts::note(cx, owner, people),
         StoreOp::AddPush { subscription } => pushes::add(cx, subscription),
         StoreOp::ListPushes { owner } => pushes::list(cx, owner),
         StoreOp::RemovePush { owner, id } => pushes::remove(cx, owner, id),
