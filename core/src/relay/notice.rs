@@ -28,6 +28,11 @@ pub enum RelayCommand {
         /// The accounts that were removed, also while it was not running.
         gone: Vec<String>,
     },
+    /// From now on its certificate is for these names, by which it may be reached as well.
+    SetCertifiedNames {
+        /// All of them.
+        names: Vec<String>,
+    },
     /// From now on the provider knows them so, if there is one.
     SetOidcPeople {
         /// All of them.

@@ -167,6 +167,7 @@ impl Role for Router {
                 let Self { shared, parts, .. } = self;
                 people::set(parts, &mut Cx::new(engine, shared), people, gone);
             }
+            RelayCommand::SetCertifiedNames { names } => self.shared.site.set_certified(&names),
             RelayCommand::SetOidcPeople { people } => {
                 if let Some(oidc) = &mut self.shared.config.oidc {
                     oidc.people = people;

@@ -8,6 +8,7 @@ mod assets;
 mod attach;
 mod audit;
 mod backup;
+mod certified;
 mod chat;
 mod check;
 mod config;

@@ -1,7 +1,7 @@
 //! A certificate authority of the relay's own, for `--own-certificate` (Y-1, Y-10).
 //!
 //! A phone trusts the authority once, and then every certificate that it signs. The certificate itself
-//! is made at each start, for the names and addresses that this machine has then. The authority may sign
+//! is made at each start, and while the relay runs whenever this machine has another address. The authority may sign
 //! for private addresses and for this relay's own names alone: whoever steals its key cannot use it to
 //! pass for anything else to those who trust it.
 
@@ -27,8 +27,7 @@ use super::data::TLS;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the authority is valid.
 const AUTHORITY_LIFE: Duration = DAY.saturating_mul(3650);
-/// How long a certificate is valid: telephones refuse those of more than 825 days. A relay that runs
-/// longer than this without a restart has to be restarted.
+/// How long a certificate is valid: telephones refuse those of more than 825 days.
 const CERTIFICATE_LIFE: Duration = DAY.saturating_mul(800);
 /// Clocks of clients may be behind.
 const CLOCK_SKEW: Duration = DAY;
@@ -89,14 +88,41 @@ pub(super) fn prepare(
     let kept = Authority::read(&folder).filter(|(kept, ..)| kept.covers(&wanted));
     let is_new = kept.is_none();
     let (authority, key, pem) = kept.map_or_else(|| wanted.make(&folder), Ok)?;
-    let issuer = Issuer::new(authority.params()?, key);
+    let (chain, key) = issue(&folder, &authority, key, names, addresses)?;
+    let authority = folder.join("authority.pem");
+    Ok(OwnCertificate { chain, key, authority, authority_pem: pem, is_new })
+}
+
+/// Makes another certificate for these names and addresses while the relay runs, by the authority that
+/// there is: addresses for which that one may not sign are left out.
+pub(super) fn renew(data: &Path, names: &[String], addresses: &[IpAddr]) -> Result<(), Error> {
+    let folder = data.join(TLS);
+    let (authority, key, _) = Authority::read(&folder).ok_or_else(|| {
+        Error::local(format!(
+            "the authority's files in {} are gone: bring them back from a backup, or the next start makes another authority, which every device has to trust anew",
+            folder.display()
+        ))
+    })?;
+    let own = addresses.iter().copied().filter(|address| is_in(&authority.networks, *address));
+    let own: Vec<_> = own.collect();
+    issue(&folder, &authority, key, names, &own).map(drop)
+}
+
+/// Makes a certificate, and returns the files of its chain and of its key.
+fn issue(
+    folder: &Path,
+    authority: &Authority,
+    authority_key: KeyPair,
+    names: &[String],
+    addresses: &[IpAddr],
+) -> Result<(PathBuf, PathBuf), Error> {
+    let issuer = Issuer::new(authority.params()?, authority_key);
     let own_key = KeyPair::generate().map_err(unmade)?;
     let own = certificate(names, addresses)?.signed_by(&own_key, &issuer).map_err(unmade)?;
     let (chain, key) = (folder.join("certificate.pem"), folder.join("certificate-key.pem"));
     write(&key, &own_key.serialize_pem())?;
     write(&chain, &own.pem())?;
-    let authority = folder.join("authority.pem");
-    Ok(OwnCertificate { chain, key, authority, authority_pem: pem, is_new })
+    Ok((chain, key))
 }
 
 impl Authority {
@@ -263,6 +289,29 @@ mod tests {
         assert!(!second.is_new);
         assert_eq!(second.authority_pem, first.authority_pem);
         assert_ne!(std::fs::read_to_string(&second.chain).expect("a file"), before);
+    }
+
+    #[test]
+    fn a_running_relay_gets_a_certificate_for_new_addresses_by_the_same_authority_or_none() {
+        let data = tempfile::tempdir().expect("a directory");
+        let first = of(data.path(), &["box"], &["192.168.1.7"]);
+        let certificate =
+            footbridge_smol::Certificate { chain: first.chain.clone(), key: first.key.clone() };
+        let is_for =
+            |text: &str| certificate.is_for(text.parse().expect("one")).expect("a certificate");
+        assert!(is_for("192.168.1.7") && !is_for("10.1.2.3"));
+        let addresses = ["10.1.2.3", "203.0.113.5"].map(|text| text.parse().expect("one"));
+        renew(data.path(), &names(&["box"]), &addresses).expect("it is made");
+        assert!(
+            is_for("10.1.2.3") && !is_for("203.0.113.5"),
+            "a public one needs another authority"
+        );
+        let now = std::fs::read_to_string(&first.authority).expect("a file");
+        assert_eq!(now, first.authority_pem);
+        std::fs::remove_dir_all(data.path().join(TLS)).expect("removed");
+        let lost = renew(data.path(), &names(&["box"]), &addresses).expect_err("no authority");
+        assert!(lost.message.contains("from a backup"), "{}", lost.message);
+        assert!(!data.path().join(TLS).exists(), "no other one is made");
     }
 
     #[test]

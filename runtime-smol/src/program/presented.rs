@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use footbridge_cli::exit::Error;
 use footbridge_cli::secret_file::check_private_key;
@@ -22,6 +23,21 @@ pub(super) struct Presented {
     pub(super) called: Option<String>,
     /// The relay's own authority, for those who are to trust it.
     authority: Option<String>,
+    /// What the certificate was made from, if it is the relay's own.
+    pub(super) own: Option<Own>,
+}
+
+/// What a certificate of the relay's own was made from.
+#[derive(Clone, Debug)]
+pub(super) struct Own {
+    /// Where the relay keeps it.
+    pub(super) data: PathBuf,
+    pub(super) names: Vec<String>,
+    /// Those besides the machine's own.
+    pub(super) further: Vec<IpAddr>,
+    /// All that it is for, or may not be for.
+    pub(super) addresses: Vec<IpAddr>,
+    pub(super) made: SystemTime,
 }
 
 impl Presented {
@@ -34,7 +50,7 @@ impl Presented {
                 let certificate = Certificate { chain: chain.clone(), key: key.clone() };
                 let called = certified_name(&certificate, serve.listen.ip())?;
                 let trusted_by = std::path::absolute(chain).unwrap_or_else(|_| chain.clone());
-                Ok(Some(Self { certificate, trusted_by, called, authority: None }))
+                Ok(Some(Self { certificate, trusted_by, called, authority: None, own: None }))
             }
             Some(Tls::Own) => own(serve, data).map(Some),
         }
@@ -92,16 +108,17 @@ fn own(serve: &Serve, data: Option<&Path>) -> Result<Presented, Error> {
         names.push(format!("{machine}.local"));
     }
     names.extend(serve.hosts.iter().cloned());
-    let mut addresses = addresses();
+    let mut further = Vec::new();
     if let Some(url) = &serve.public_url {
         let host = url.host().trim_matches(['[', ']']).to_owned();
         match host.parse() {
-            Ok(address) => addresses.push(address),
+            Ok(address) => further.push(address),
             Err(_) => names.push(host),
         }
     }
     names.sort();
     names.dedup();
+    let addresses = [addresses(), further.clone()].concat();
     let made = prepare(data, &machine, &names, &addresses)?;
     let OwnCertificate { chain, key, authority, authority_pem, is_new } = made;
     if is_new {
@@ -113,7 +130,9 @@ fn own(serve: &Serve, data: Option<&Path>) -> Result<Presented, Error> {
     }
     let trusted_by = std::path::absolute(&authority).unwrap_or(authority);
     let certificate = Certificate { chain, key };
-    Ok(Presented { certificate, trusted_by, called: None, authority: Some(authority_pem) })
+    let made = SystemTime::now();
+    let own = Some(Own { data: data.to_owned(), names, further, addresses, made });
+    Ok(Presented { certificate, trusted_by, called: None, authority: Some(authority_pem), own })
 }
 
 #[cfg(not(feature = "tls"))]
@@ -122,7 +141,7 @@ fn own(_: &Serve, _: Option<&Path>) -> Result<Presented, Error> {
 }
 
 /// All addresses of this machine, but those that only one link knows.
-fn addresses() -> Vec<IpAddr> {
+pub(super) fn addresses() -> Vec<IpAddr> {
     let mut found = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let interfaces = nix::ifaddrs::getifaddrs().into_iter().flatten();
     for address in interfaces.filter_map(|interface| interface.address) {

@@ -26,7 +26,7 @@ use super::relay_log::{event_log, log_certificate, log_notice, log_token_file};
 use super::relay_status::RelayStatus;
 use super::signals::{Ends, Urgency};
 use super::whereabouts::{Noted, Whereabouts};
-use super::{oidc, users, watchdog};
+use super::{certified, oidc, users, watchdog};
 
 /// Files that a relay wants to have open at once, most of them connections. Agents inherit it, so it
 /// is no larger than it has to be.
@@ -89,7 +89,9 @@ pub(super) fn run(serve: &Serve) -> Result<(), Error> {
         Urgency::Clean | Urgency::ShutdownNow => drop(commands.try_send(RelayCommand::Shutdown)),
     });
     let people = users::watch(people, first, log, |command| drop(commands.try_send(command)));
-    block_on(driven.or(ended).or(people).or(watchdog::keep(&manager)))?;
+    let certified =
+        certified::follow(log, presented.as_ref(), |command| drop(commands.try_send(command)));
+    block_on(driven.or(ended).or(people).or(certified).or(watchdog::keep(&manager)))?;
     printed
 }
 

@@ -27,7 +27,7 @@ use super::ready::page_url;
 use super::relay_status::RelayStatus;
 use super::signals::{Ends, Urgency};
 use super::whereabouts::Noted;
-use super::{credential, data, relay, relay_log, users, watchdog, work};
+use super::{certified, credential, data, relay, relay_log, users, watchdog, work};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
 use footbridge_cli::ready::Ready;
@@ -95,7 +95,11 @@ pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     let watched = watchdog::keep(up.observers.manager());
     let log = relay_log::event_log(serve);
     let people = users::watch(people, owner, log, |command| up.relay.put(command));
-    block_on(both.or(trial).or(people).or(ends.forward(|urgency| up.signal(urgency))).or(watched));
+    let certified = certified::follow(log, presented.as_ref(), |command| up.relay.put(command));
+    let followed = people.or(certified);
+    block_on(
+        both.or(trial).or(followed).or(ends.forward(|urgency| up.signal(urgency))).or(watched),
+    );
     up.end.into_inner().map_or(Ok(()), Err)
 }
 

@@ -22,6 +22,8 @@ use crate::wire::error::ErrorType;
 pub(crate) struct Site {
     /// In lower case.
     names: Vec<String>,
+    /// Those for which its certificate is by now, in lower case.
+    certified: Vec<String>,
     /// `https://relay.example:8443`
     public_origin: Option<String>,
     is_behind_proxy: bool,
@@ -36,13 +38,19 @@ impl Site {
         });
         let names = config.hosts.iter().map(|name| name.to_ascii_lowercase()).chain(public_host);
         let is_behind_proxy = config.is_behind_proxy;
-        Self { names: names.collect(), public_origin, is_behind_proxy }
+        let (names, certified) = (names.collect(), Vec::new());
+        Self { names, certified, public_origin, is_behind_proxy }
     }
 
     /// What listens on this machine without a public URL, and is known by these names too.
     pub(crate) fn local(names: &[String]) -> Self {
         let names = names.iter().map(|name| name.to_ascii_lowercase()).collect();
-        Self { names, public_origin: None, is_behind_proxy: false }
+        Self { names, certified: Vec::new(), public_origin: None, is_behind_proxy: false }
+    }
+
+    /// Its certificate was replaced by one for these names.
+    pub(crate) fn set_certified(&mut self, names: &[String]) {
+        self.certified = names.iter().map(|name| name.to_ascii_lowercase()).collect();
     }
 
     /// Refuses a request under a foreign name, or from a foreign page.
@@ -85,7 +93,7 @@ impl Site {
 
     fn is_named(&self, host: &str) -> bool {
         let host = host.strip_suffix('.').unwrap_or(host);
-        self.names.iter().any(|name| match name.strip_prefix("*.") {
+        self.names.iter().chain(&self.certified).any(|name| match name.strip_prefix("*.") {
             Some(parent) => host.split_once('.').is_some_and(|(_, rest)| rest == parent),
             None => name == host,
         })
@@ -205,6 +213,16 @@ mod tests {
         assert_eq!(status(&local, false, &[]), 400, "no Host");
         let twice = [("host", "localhost"), ("host", "localhost")];
         assert_eq!(status(&local, false, &twice), 400, "two of them");
+    }
+
+    #[test]
+    fn a_relay_is_known_by_the_names_of_the_certificate_that_took_the_place_of_its_first() {
+        let mut site = site("127.0.0.1:8787", |config| config.hosts.push("first.example".into()));
+        assert_eq!(status(&site, true, &[("host", "second.example")]), 421);
+        site.set_certified(&["Second.example".into()]);
+        for host in ["first.example", "second.example"] {
+            assert_eq!(status(&site, true, &[("host", host)]), 200, "{host}");
+        }
     }
 
     #[test]
