@@ -60,6 +60,9 @@ pub(super) const MCP_FLAG: &str = "mcp-config";
 /// The variable that an agent has its session's token in, if its owner names it.
 pub(super) const SESSION_TOKEN_VARIABLE: &str = "FOOTBRIDGE_SESSION_TOKEN";
 
+/// Flags that can be given several times: a value of several lines is one for each.
+const REPEATED: [&str; 2] = ["add-dir", "plugin-dir"];
+
 /// What the worker's owner lets a relay decide beyond that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Allowance {
@@ -123,14 +126,11 @@ impl Allowance {
             if !is_harmless && !self.allows_flag(name) {
                 return Err(refused_flag(name));
             }
-            if value.starts_with('-') || value.is_empty() && MAYBE_EMPTY.contains(&name.as_str()) {
-                // Not to be taken for another flag, or for none.
-                flags.push(format!("--{name}={value}"));
-                continue;
-            }
-            flags.push(format!("--{name}"));
-            if !value.is_empty() {
-                flags.push(value.to_string());
+            let is_list = REPEATED.contains(&name.as_str()) && value.contains('\n');
+            let values = value.split('\n').filter(|value| !value.is_empty());
+            match is_list {
+                true => values.for_each(|value| push_flag(&mut flags, name, value)),
+                false => push_flag(&mut flags, name, value),
             }
         }
         Ok(flags)
@@ -200,6 +200,17 @@ fn refused_flag(name: &str) -> String {
     format!(
         "the relay sets the flag --{name} for the agent, which this worker does not allow, or not with that value; if that is intended, start it with --allow-flag {name}"
     )
+}
+
+fn push_flag(flags: &mut Vec<String>, name: &str, value: &str) {
+    if value.starts_with('-') || value.is_empty() && MAYBE_EMPTY.contains(&name) {
+        // Not to be taken for another flag, or for none.
+        return flags.push(format!("--{name}={value}"));
+    }
+    flags.push(format!("--{name}"));
+    if !value.is_empty() {
+        flags.push(value.to_string());
+    }
 }
 
 #[cfg(test)]
@@ -283,6 +294,9 @@ mod tests {
         );
         let none = flags(&strict, r#"{"system-prompt":"","tools":""}"#);
         assert_eq!(none.expect("they mean something"), ["--system-prompt=", "--tools="]);
+        let owner = Allowance { flags: alloc::vec!["add-dir".into()], ..Allowance::default() };
+        let twice = flags(&owner, r#"{"add-dir":"/a b\n-c\n"}"#);
+        assert_eq!(twice.expect("directories"), ["--add-dir", "/a b", "--add-dir=-c"]);
         let owner = Allowance { flags: alloc::vec!["settings".into()], ..Allowance::default() };
         assert!(flags(&owner, r#"{"settings":"{}"}"#).is_ok());
         assert!(owner.check_mcp_config().is_err_and(|error| error.contains("--allow-flag")));

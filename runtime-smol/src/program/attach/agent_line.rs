@@ -73,6 +73,9 @@ const SETTLED: [&str; 9] = [
 /// Options whose values can stand in one list, with commas. Another one is given once.
 const LISTS: [&str; 5] = ["allowed-tools", "disallowed-tools", "tools", "betas", "setting-sources"];
 
+/// Options that can be given several times: their values stand in one, a line for each.
+const REPEATED: [&str; 2] = ["add-dir", "plugin-dir"];
+
 /// What a command line asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct AgentLine {
@@ -144,6 +147,9 @@ impl AgentLine {
                 match before {
                     Some(before) if LISTS.contains(&other) => *before = format!("{before},{value}"),
                     Some(before) if *before == value => {}
+                    Some(before) if REPEATED.contains(&other) && !value.contains('\n') => {
+                        *before = format!("{before}\n{value}");
+                    }
                     Some(_) => {
                         return Err(Error::usage(format!(
                             "--{other} is given twice, and a session takes it once: give one value"
@@ -214,8 +220,9 @@ mod tests {
         assert!(read(&["-v"]).asks_version && read(&["--version"]).asks_version);
         let lists = read(&["--allowedTools", "Read", "--allowed-tools", "Bash"]);
         assert_eq!(lists.flags["allowed-tools"], "Read,Bash");
-        let refused: [&[&str]; 3] =
-            [&["prompt"], &["--add-dir", "/a", "--add-dir", "/b"], &["--help"]];
+        let directories = read(&["--add-dir", "/a", "--add-dir=/b"]);
+        assert_eq!(directories.flags["add-dir"], "/a\n/b");
+        let refused: [&[&str]; 3] = [&["prompt"], &["--model", "a", "--model", "b"], &["--help"]];
         for line in refused {
             let args: Vec<OsString> = line.iter().map(OsString::from).collect();
             assert!(AgentLine::read(&args).is_err(), "{line:?}");
