@@ -3,6 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
+use footbridge_cli::args::RelayArgs;
 use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::token::Sources;
 use footbridge_cli::worker::host_name;
@@ -17,9 +18,12 @@ use footbridge_core::wire::oauth::DeviceAuthorization;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_smol::{block_on, drive};
 
+use super::args::Data;
 use super::args::log_in::{Devices, LogIn, OwnLogIn};
+use super::data;
 use super::invitation::qr_here;
 use super::sign_in;
+use super::whereabouts::{self, Whereabouts};
 use super::work;
 
 /// Shows a code, and waits until somebody has approved it at the relay's page.
@@ -39,12 +43,18 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
         trusted_as: is_enrolled.then(|| name.clone().unwrap_or_else(trusted_as)),
     };
     let host = work::host(relay, reach)?;
+    let mut elsewhere = elsewhere(relay, reach);
     let (_commands, asked) = async_channel::bounded(1);
     let mut printed = Ok(());
     let driven = drive(DeviceLogIn::new(config), host, asked, |notice| match notice {
         LogInNotice::Approve(begun) => printed = print(&instructions(&begun)),
         LogInNotice::Retrying { reason, retry_in } => {
             eprintln!("footbridge: {reason}; trying again in {} s", retry_in.as_secs());
+            if let Some(url) = elsewhere.take() {
+                eprintln!(
+                    "footbridge: the relay of this machine is elsewhere: footbridge login {url}"
+                );
+            }
         }
         LogInNotice::NotTrusted { reason } => {
             eprintln!("footbridge: this is not a trusted device: {reason}");
@@ -66,6 +76,17 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
         }
     }
     printed
+}
+
+/// Where this machine's own relay runs, if that is not where it was looked for.
+fn elsewhere(relay: &BaseUrl, reach: &RelayArgs) -> Option<String> {
+    let (directory, _) = data::places(&Data::Default, &reach.reports).ok()?;
+    let Whereabouts { url, certificate, .. } = whereabouts::look_up(&directory?)?;
+    let (asked, found) = (relay.to_string(), url.trim_end_matches('/'));
+    let is_here = matches!(relay.host(), "localhost" | "127.0.0.1" | "[::1]");
+    let is_elsewhere = asked.trim_end_matches('/') != found;
+    let trust = certificate.map(|file| format!(" --ca-file {}", file.display()));
+    (is_here && is_elsewhere).then(|| format!("{found}{}", trust.unwrap_or_default()))
 }
 
 /// How people recognise this machine among the trusted ones.

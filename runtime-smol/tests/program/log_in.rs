@@ -112,6 +112,23 @@ fn a_machine_logs_in_serves_sessions_and_logs_out() {
 }
 
 #[test]
+fn who_looks_for_this_machines_relay_where_it_is_not_is_told_where_it_is() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (_program, relay) = relay(home.path());
+    let path = home.path().join("said");
+    let stderr = std::fs::File::create(&path).expect("made");
+    // Nothing listens there.
+    let args = ["login", "http://127.0.0.1:1"];
+    let mut program = Running::start(footbridge(home.path()).args(args).stderr(stderr));
+    let hint = format!("footbridge login {}", relay.url.trim_end_matches('/'));
+    until("that it is said", || {
+        std::fs::read_to_string(&path).is_ok_and(|said| said.contains(&hint)).then_some(())
+    });
+    program.signal(Signal::TERM);
+    program.wait();
+}
+
+#[test]
 fn a_log_in_ends_the_one_that_it_replaces_and_is_called_what_it_was_named() {
     let (home, machine) =
         (tempfile::tempdir().expect("a directory"), tempfile::tempdir().expect("a directory"));
