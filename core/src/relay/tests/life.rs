@@ -149,7 +149,7 @@ fn a_relay_is_ready_once_its_store_has_taken_as_much_as_it_refused() {
 }
 
 /// A relay starts in place of the previous one, over the same store; its clocks start over.
-fn restarted(before: World, entropy: u8, wall: u64) -> World {
+pub(super) fn restarted(before: World, entropy: u8, wall: u64) -> World {
     let keys = RelayKeys { entropy: [entropy; 32], ..keys() };
     let now = Now { mono: Instant::ORIGIN, wall: UnixTime::from_millis(wall) };
     World::on_store(config(), &keys, before.store, now)

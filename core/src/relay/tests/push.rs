@@ -121,6 +121,23 @@ fn a_question_that_waits_for_some_seconds_is_told_once_and_taken_back_when_it_is
 }
 
 #[test]
+fn a_relay_that_has_restarted_tells_what_waits_once_the_sessions_worker_is_back() {
+    let mut world = World::new();
+    world.with_push(&subscription(ENDPOINT));
+    let (_, taken, op) = world.running();
+    world.lines(op, &question("P"));
+    world.pass(PUSH_AFTER / 2);
+    let wall = START.wall.as_millis();
+    let mut world = super::life::restarted(world, 7, wall);
+    world.link(&taken, 1, 0);
+    world.pass(PUSH_AFTER * 2);
+    let told = world.taken();
+    assert_eq!((told.len(), &told[0]["kind"]), (1, &json!("waits")), "{told:?}");
+    world.allow(&taken.session, "P");
+    assert_eq!(world.taken()[0]["kind"], "over");
+}
+
+#[test]
 fn what_somebody_or_a_hook_answers_in_time_rings_nowhere() {
     let mut world = World::new();
     world.with_push(&subscription(ENDPOINT));

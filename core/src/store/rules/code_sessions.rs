@@ -102,6 +102,7 @@ pub(super) fn open_stream<T: Tables>(
         environment: row.session.environment.clone(),
         declared,
     };
+    links::announce_waiting(cx, &conversation);
     conversation.save(cx)?;
     Ok(answer)
 }

@@ -50,8 +50,16 @@ pub(super) fn attach<T: Tables>(
     let (link, received) = (conversation.row.link, conversation.row.received);
     let from = conversation.row.inbound.acked;
     let owner = conversation.row.session.owner.clone();
+    announce_waiting(cx, &conversation);
     conversation.save(cx)?;
     Ok(Answer::Attached { link, received, from, owner, declared })
+}
+
+/// A relay that has restarted learns here that somebody is waited for, and tells them (Y-7).
+pub(super) fn announce_waiting<T>(cx: &mut Cx<'_, T>, conversation: &Conversation) {
+    if !conversation.row.session.pending.is_empty() {
+        conversation.announce(cx);
+    }
 }
 
 /// The link is for this run of the agent. What an earlier run was given and had not confirmed when
