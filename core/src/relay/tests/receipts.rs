@@ -152,6 +152,28 @@ fn an_answer_and_a_request_are_followed_too() {
 }
 
 #[test]
+fn an_answer_that_shows_says_nothing_of_a_message_that_waits_before_it() {
+    let mut world = World::new();
+    let (_, taken, op) = world.running();
+    let id = &taken.session;
+    say(&mut world, id, "u0");
+    world.send_frame(op, &ControlFrame::Ack { received: 1 });
+    world.lines(op, r#"{"type":"assistant"}"#);
+    world.lines(op, &question("q1"));
+    let message = say(&mut world, id, "u1");
+    let answer = json!({"request_id": "q1", "behavior": "allow"});
+    let answer = accepted(&world.post(&format!("/v1/sessions/{id}/permission"), TOKEN, &answer));
+    world.send_frame(op, &ControlFrame::Ack { received: 3 });
+    // Another of its agents goes on meanwhile.
+    world.lines(op, r#"{"type":"assistant"}"#);
+    assert_eq!(stage(&mut world, id, message), "delivered");
+    world.lines(op, r#"{"type":"user","uuid":"u1","isReplay":true,"message":{}}"#);
+    world.lines(op, r#"{"type":"assistant"}"#);
+    let stages = [message, answer].map(|seq| stage(&mut world, id, seq));
+    assert_eq!(stages, ["seen", "seen"]);
+}
+
+#[test]
 fn what_waits_when_its_session_is_stopped_in_the_queue_is_undelivered() {
     let mut world = World::new();
     let worker = world.register();

@@ -133,7 +133,7 @@ pub(super) fn react<T: Tables>(
         // The tool that waited for the answer has run, or has not been allowed to.
         let goes_on = is_result || head.kind() == Kind::User || head.kind == "assistant";
         if goes_on && counts.last_answer <= counts.acked {
-            saw(cx, conversation, counts.last_answer)?;
+            saw_answers(cx, conversation, counts.last_answer)?;
         }
         if (is_start || is_of_turn) && conversation.row.turn == Turn::Unexplained {
             explain_turn(cx, conversation)?;
@@ -143,6 +143,23 @@ pub(super) fn react<T: Tables>(
         conversation.row.turn = Turn::Idle;
     }
     Ok(())
+}
+
+/// The agent has gone on after its answers up to this line. Messages before them say for themselves when
+/// they are read: an agent takes answers at once, and lets messages wait.
+fn saw_answers<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &mut Conversation,
+    last: u64,
+) -> Result<(), TableError> {
+    let settled = conversation.row.inbound.settled;
+    if last <= settled {
+        return Ok(());
+    }
+    let until_message = |row: &InboundRow| row.number <= last && row.kind != InboundKind::Message;
+    let answered =
+        conversation.inbound_rows(cx, settled, until_message)?.last().map(|row| row.number);
+    answered.map_or(Ok(()), |number| saw(cx, conversation, number))
 }
 
 /// An agent that had nothing to do has started a turn: because of the first message that is in its
