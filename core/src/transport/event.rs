@@ -28,6 +28,9 @@ pub(crate) enum LinkEvent {
     SetBack(SetBack),
     /// It was set back so far that nobody can say what the agent has had.
     SetBackTooFar,
+    /// The relay has lines of this session that this side has never sent: something else has spoken in
+    /// its name, and nobody can say any more what was said.
+    Overtaken,
     /// It kept failing for as long as is allowed.
     GaveUp { reason: String, failing_for: Duration },
     /// The relay no longer holds some lines that never arrived here.

@@ -173,7 +173,10 @@ impl Link {
                 ControlFrame::Resume { received, from, window },
                 State::Greeting { last_heard, acked, .. },
             ) => {
-                let lacks = self.outbox.resume(received, window).map_err(out_of_range)?;
+                let Ok(lacks) = self.outbox.resume(received, window) else {
+                    each(LinkEvent::Overtaken);
+                    return Ok(());
+                };
                 if lacks != SetBack::default() {
                     self.tell_set_back(lacks, each);
                 } else if !self.inbox.is_recognising() {

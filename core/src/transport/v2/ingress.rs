@@ -197,9 +197,11 @@ impl Channel {
         StreamResume { received, from }: StreamResume,
         each: &mut dyn FnMut(LinkEvent),
     ) -> Result<(), &'static str> {
-        let out_of_range = |_| "the relay has lines that were never sent";
         let window = Some(LINK_WINDOW_LINES_TO_RELAY);
-        let lacks = self.outbox.resume(received, window).map_err(out_of_range)?;
+        let Ok(lacks) = self.outbox.resume(received, window) else {
+            each(LinkEvent::Overtaken);
+            return Ok(());
+        };
         if lacks != SetBack::default() {
             self.tell_set_back(lacks, each);
         } else if !self.inbox.is_recognising() {

@@ -22,6 +22,10 @@ use crate::worker::notice::WorkerNotice;
 const SET_BACK_TOO_FAR: &str = "the relay was set back to an earlier state, so far that nobody can say what \
      this session's agent has been told: it starts over";
 
+/// Why a session cannot go on whose token was in other hands.
+const OVERTAKEN: &str =
+    "something else has spoken in this session's name, with its token: it starts over";
+
 impl Session {
     pub(in crate::worker) fn link_event(&mut self, cx: &mut Cx<'_>, event: Event) -> Outcome {
         let mut events = Few::new();
@@ -77,6 +81,7 @@ impl Session {
                 self.log(cx, &LogMessage::RelaySetBack { message });
                 return self.lose(cx, String::from(SET_BACK_TOO_FAR));
             }
+            LinkEvent::Overtaken => return self.lose(cx, String::from(OVERTAKEN)),
             LinkEvent::Refused(error) if error.is_unauthorized() => return Outcome::Redispatch,
             LinkEvent::Refused(error) if error.is_conflict() => {
                 return self.superseded(cx, error.to_string());

@@ -163,6 +163,19 @@ fn the_environment_of_an_agent_is_no_relays_to_set_unless_the_owner_allows_the_v
 }
 
 #[test]
+fn a_session_in_whose_name_something_else_has_spoken_starts_over_instead_of_trying_for_ever() {
+    let (mut bench, poll) = Bench::serving(|_| {});
+    let Running { link, .. } = bench.start_session(poll, 1);
+    bench.handle(Event::Closed { op: link, code: Some(4408), failure: None });
+    bench.wait();
+    let link = bench.open();
+    bench.handle(Event::Opened { op: link });
+    bench.handle(frame(link, &ControlFrame::Resume { received: 9, from: 0, window: None }));
+    assert_eq!(bench.signals(), [Signal::Kill]);
+    assert!(!bench.actions.iter().any(|action| matches!(action, Action::Open { .. })));
+}
+
+#[test]
 fn at_a_relay_that_was_set_back_the_session_goes_on_with_what_both_sides_have() {
     let (mut bench, poll) = Bench::serving(|_| {});
     let Running { agent, link } = bench.start_session(poll, 1);
