@@ -145,8 +145,9 @@ fn is_terminal() -> bool {
 /// What became of the connection, for people.
 fn log_connection(log: EventLog, notice: &RemoteNotice) {
     match notice {
-        RemoteNotice::Disconnected { reason } => {
-            log.write(Level::Warn, "disconnected", &[], format_args!("disconnected: {reason}"));
+        // Why is said with what is done about it, which follows, or ends the program.
+        RemoteNotice::Disconnected { .. } => {
+            log.write(Level::Warn, "disconnected", &[], format_args!("no longer connected"));
         }
         RemoteNotice::Reconnecting { reason, retry_in } => {
             let seconds = retry_in.as_secs_f32();
