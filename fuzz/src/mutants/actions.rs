@@ -248,12 +248,29 @@ pub(crate) fn mutated(cx: &mut Cx, id: PartyId, action: Action) -> Vec<Action> {
             if let Ok(batch) = serde_json::from_slice::<Value>(&request.body) {
                 let count = batch["events"].as_array().map_or(0, Vec::len) as u64;
                 let last = batch["first_sequence_num"].as_u64().unwrap_or(1) - 1 + count;
-                cx.questions.insert((id, op), last.to_string());
+                cx.questions.insert((id, op), format!("{last} {}", request.url));
+            }
+            vec![Action::Request { op, request }]
+        }
+        // Nor does it hold what it has forgotten.
+        (Mutant::ForgetsBatch, Role::Worker, Action::Request { op, mut request }) => {
+            if let Some((events, query)) = request.url.split_once("/stream?")
+                && let Some(last) = cx.questions.get(&(id, forgotten(events)))
+                && let Some((rest, holds)) = query.rsplit_once('=')
+            {
+                let [holds, last] = [holds, last].map(|n| n.parse::<u64>().unwrap_or(0));
+                request.url = format!("{events}/stream?{rest}={}", holds.max(last));
             }
             vec![Action::Request { op, request }]
         }
         (_, _, action) => vec![action],
     }
+}
+
+/// Where is noted what was forgotten of the batches that go to a URL.
+pub(super) fn forgotten(events: &str) -> OpId {
+    let mix = |sum: u64, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte));
+    OpId::new(NonZeroU64::MIN.saturating_add(events.bytes().fold(7, mix)))
 }
 
 /// Puts the newest link of a session in the place of an older one.

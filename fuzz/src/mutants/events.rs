@@ -7,6 +7,7 @@ use footbridge_core::contract::action::{Message, Response};
 use footbridge_core::contract::event::{Body, Event};
 
 use super::Mutant;
+use super::actions::forgotten;
 use super::words::holds;
 use crate::fact::Fact;
 use crate::ids::{Op, PartyId, Role};
@@ -82,7 +83,9 @@ pub(crate) fn mutated(cx: &mut Cx, network: &Network, id: PartyId, event: Event)
         }
         (Mutant::ForgetsBatch, Event::Response { op, mut response }) if is_worker => {
             let last = cx.questions.remove(&(id, op));
-            if let (401, Some(last)) = (response.status, last) {
+            let last = last.as_deref().and_then(|last| last.split_once(' '));
+            if let (401, Some((last, events))) = (response.status, last) {
+                cx.questions.insert((id, forgotten(events)), last.to_owned());
                 response.status = 200;
                 response.body = Bytes::from(format!("{{\"received\":{last}}}"));
             }
