@@ -323,6 +323,8 @@ pub const HOST_HIGH_WATER_BYTES: usize = 4 << 20;
 pub const HOST_LOW_WATER_BYTES: usize = 1 << 20;
 /// How long the last of them may take.
 pub const HOST_FLUSH: Duration = Duration::from_secs(5);
+/// How long all of that may take once it was told to end, whoever does not read or answer.
+pub const HOST_QUIT: Duration = Duration::from_millis(1500);
 /// How long an agent has to have nothing to do, after its program's input has ended, to be taken for
 /// done although it has not said so.
 pub const HOST_IDLE: Duration = Duration::from_secs(5);

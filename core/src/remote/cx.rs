@@ -70,6 +70,8 @@ pub(super) enum Timer {
     Idle,
     /// What is not printed by then will not be.
     Flush,
+    /// It was told to end, and does by then.
+    Quit,
 }
 
 /// The loop's side of a viewer; `N` is what the machine that it is part of tells its program.

@@ -182,7 +182,7 @@ impl Viewer {
             Timer::Renew => parts.access.renew(&mut cx.at_access()),
             Timer::Leave => parts.end(cx, Ok(())),
             // Of the machine that it is part of.
-            Timer::Idle | Timer::Flush => {}
+            Timer::Idle | Timer::Flush | Timer::Quit => {}
         });
     }
 

@@ -32,7 +32,9 @@ use super::cx::{Purpose, Timer};
 use super::notice::{Asked, RemoteCommand, RemoteEvent, RemoteNotice, Sent};
 use super::turns::Turns;
 use super::viewer::{Telling, Viewer};
-use crate::base::limits::{HOST_IDLE, MAX_HOST_REQUESTS, MAX_LINE_BYTES, MAX_RECENT_UUIDS};
+use crate::base::limits::{
+    HOST_IDLE, HOST_QUIT, MAX_HOST_REQUESTS, MAX_LINE_BYTES, MAX_RECENT_UUIDS,
+};
 use crate::base::text::Text;
 use crate::contract::action::Message;
 use crate::contract::event::Event;
@@ -163,7 +165,13 @@ impl Role for Standing {
 
     fn on_command(&mut self, engine: &mut Engine, command: StandInCommand) {
         match command {
-            StandInCommand::Shutdown => self.leave(engine),
+            StandInCommand::Shutdown => {
+                self.leave(engine);
+                // Whoever started it may kill it soon, and may have stopped reading.
+                if !engine.timers.is_set(&Timer::Quit) {
+                    engine.set_timer(Timer::Quit, HOST_QUIT);
+                }
+            }
         }
     }
 
@@ -183,6 +191,10 @@ impl Role for Standing {
                 self.finish_if_done(engine);
             }
             Timer::Flush => self.end(engine),
+            Timer::Quit => match &self.stage {
+                Stage::Flushing(outcome) => engine.fx.end(outcome.clone()),
+                _ => engine.fx.end(Ok(())),
+            },
             _ => self.viewer.on_timer(engine, timer),
         }
     }

@@ -306,6 +306,27 @@ fn once_its_input_has_ended_it_stays_until_the_result_and_ends_its_own_session()
 }
 
 #[test]
+fn told_to_end_it_does_although_nobody_reads_and_nobody_answers() {
+    for is_answered in [false, true] {
+        let mut world = World::new(|_| {});
+        world.event(1, "agent", r#"{"type":"assistant","message":{}}"#);
+        let latest = world.hand.now.mono + HOST_QUIT;
+        world.hand.command(StandInCommand::Shutdown);
+        let (op, _) = world.posted("stop");
+        if is_answered {
+            world.answer(op, 200, &json!({}));
+            let (op, failure) = (world.stream, None);
+            world.hand.handle(Event::Closed { op, code: Some(1000), failure });
+        }
+        while world.hand.outcome.is_none() {
+            world.hand.wait();
+        }
+        assert_eq!(world.hand.outcome, Some(Ok(())));
+        assert!(world.hand.now.mono <= latest, "{is_answered}");
+    }
+}
+
+#[test]
 fn a_session_that_was_there_before_is_left_as_it_is() {
     let mut world = World::new(|config| config.is_own = false);
     world.closes();

@@ -4,6 +4,7 @@ mod agent_line;
 mod choose;
 mod json;
 mod lines;
+mod made;
 mod screen;
 mod stream_json;
 pub(in crate::program) mod transcript;

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use smol::future::FutureExt;
 
 use super::agent_line::AgentLine;
-use super::{Place, choose, config, log_connection};
+use super::{Place, choose, config, log_connection, made};
 use crate::program::args::attach::Wanted;
 use crate::program::signals::Ends;
 use crate::program::work;
@@ -59,11 +59,18 @@ pub(super) fn run(
     if others.is_some() && named.is_some() {
         not_passed(log, "mcp-config", "the session is there already");
     }
+    for made::Made { session, relay } in made::left() {
+        let words = format_args!(
+            "{session} was made for a program whose footbridge was killed, and may still run: footbridge attach {session} --relay {relay} shows it, and :stop ends it there"
+        );
+        log.write(Level::Warn, "left_session", &[], words);
+    }
     let is_own = named.is_none();
     let (session, opening) = match named {
         Some(session) => (session, opening(&line, log)),
         None => (created(place, wanted, &line, others.as_ref(), log)?, Vec::new()),
     };
+    let _note = is_own.then(|| made::note(&session, &place.relay));
     let mut remote = config(place, session, wanted)?;
     // Who answers for hooks and MCP servers, known to nobody else.
     (remote.client, remote.backoff) = (Some(random_hex::<24>()?), backoff(&remote));
