@@ -64,6 +64,7 @@ mod mailbox;
 mod net;
 mod operations;
 mod process;
+mod reaper;
 mod run;
 mod socket;
 mod stdio;

@@ -18,6 +18,7 @@ use crate::lock::Lock;
 use crate::mailbox::Outbox;
 use crate::net::deadline_after;
 use crate::process::{self, Process};
+use crate::reaper;
 use crate::run::{self, NoOrder, Task};
 use crate::socket::{self, Sockets};
 use crate::stdio;
@@ -33,6 +34,7 @@ pub(crate) struct Operations {
     sockets: Sockets,
     files: Files,
     supervisor: Arc<Supervisor>,
+    is_reaping: bool,
 }
 
 enum Operation {
@@ -76,6 +78,7 @@ impl Operations {
             sockets,
             files: Files::default(),
             supervisor: Arc::new(Supervisor::new(supervision)),
+            is_reaping: false,
         }
     }
 
@@ -89,6 +92,7 @@ impl Operations {
             }
             Action::Open { op, target } => (op, self.open(op, target).map(Operation::Stream)),
             Action::Spawn { op, command } => {
+                self.reap_orphans();
                 // Forget groups that have died out before adding one more.
                 self.open.retain(|_, operation| !is_over(operation));
                 let outbox = self.outbox.clone();
@@ -143,6 +147,16 @@ impl Operations {
                 self.open.insert(op, Operation::Failed);
                 Some(Event::Failed { op, failure })
             }
+        }
+    }
+
+    /// From now on, orphans that come to this process are reaped as they exit.
+    fn reap_orphans(&mut self) {
+        if !std::mem::replace(&mut self.is_reaping, true) {
+            let (supervisor, end) = (Arc::clone(&self.supervisor), self.threads.end());
+            // Without it they are reaped when something else happens.
+            let work = move || drop(reaper::run(&supervisor, &end));
+            let _ = self.threads.spawn("reap", SMALL_STACK, work);
         }
     }
 

@@ -2,17 +2,22 @@
 
 use std::collections::HashMap;
 use std::convert::Infallible;
+use std::future::pending;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use async_channel::{Receiver, Sender};
+use async_io::Timer;
+use async_signal::{Signal, Signals};
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::{Action, Answer as Body, Head, Request, Target};
 use footbridge_core::contract::event::{Event, IoErrorKind};
 use footbridge_core::store::Transaction;
 use footbridge_supervision::Supervisor;
+use smol::future::or;
+use smol::stream::StreamExt;
 use smol::{LocalExecutor, Task};
 
 use crate::connect::Dialer;
@@ -343,15 +348,26 @@ impl Operations {
         self.start(op, async move { shared.mailbox.failed(op, failure(kind, detail)).await });
     }
 
-    /// Reaps exited children on this executor instead of on a thread of its own.
+    /// Reaps exited children on this executor instead of on a thread of its own, and the orphans that
+    /// have come to this process as they exit.
     fn reap(&mut self) {
         if self.reaper.is_none() {
             let mut driver = Box::pin(async_process::driver());
             // It must be running before the first child, or a thread is started instead.
             let _ = driver.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            self.reaper = self.shared.spawner.spawn(async {
-                driver.await;
-            });
+            let shared = Rc::clone(&self.shared);
+            let orphans = async move {
+                // Without the signal they are reaped when something else happens.
+                if let Ok(mut exits) = Signals::new([Signal::Child]) {
+                    while exits.next().await.is_some() {
+                        while let Some(pause) = shared.supervisor.reap_orphans() {
+                            Timer::after(pause).await;
+                        }
+                    }
+                }
+                pending().await
+            };
+            self.reaper = self.shared.spawner.spawn(async { match or(driver, orphans).await {} });
         }
     }
 }

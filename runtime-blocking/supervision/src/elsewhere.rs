@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use footbridge_core::base::id::OpId;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -68,5 +69,7 @@ impl Trees {
         Vec::new()
     }
 
-    pub(crate) fn reap_orphans(&self) {}
+    pub(crate) const fn reap_orphans(&self) -> Option<Duration> {
+        None
+    }
 }

@@ -45,6 +45,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
+use std::time::Duration;
 
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::action::ProcessSpec;
@@ -202,9 +203,10 @@ impl Supervisor {
     }
 
     /// Reaps orphans that have come to this process and have exited. Cheap: to be called whenever
-    /// something has happened.
-    pub fn reap_orphans(&self) {
-        self.system.reap_orphans();
+    /// something has happened. Returns how long it has to be until the next look, if the last one was
+    /// only just now and this is none.
+    pub fn reap_orphans(&self) -> Option<Duration> {
+        self.system.reap_orphans()
     }
 }
 

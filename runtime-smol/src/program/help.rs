@@ -518,7 +518,9 @@ Options of both:
   -h, --help                 Print this help
 
 In a terminal, connect sends what you type; y and n answer the oldest question,
-Ctrl-C interrupts the agent, and a second one ends the connection.
+Ctrl-C interrupts the agent, and a second one ends the connection. From a pipe,
+it sends each line, and leaves when all have had their turn; with nothing to
+send, it watches until the session ends.
 ";
 
 const DIRECT_EXAMPLE: &str = "

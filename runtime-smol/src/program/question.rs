@@ -3,8 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
 
-use footbridge_core::base::text::is_hidden;
 use serde_json::Value;
+
+use super::terminal::text::exact;
 
 /// How long a question has to be on the screen in another's place before it takes an answer.
 const SETTLES: Duration = Duration::from_secs(1);
@@ -33,7 +34,7 @@ impl TakenAway {
 
 /// A tool's name and its input, with an end of line after each line.
 pub(super) fn asked(tool: &str, input: &Value) -> String {
-    let tool = visible(tool).replace('\n', " ");
+    let tool = exact(tool).replace('\n', " ");
     let command = input["command"].as_str().filter(|command| !command.contains('\n'));
     let fields = input.as_object();
     let others = fields.into_iter().flatten().filter(|(name, _)| {
@@ -41,7 +42,7 @@ pub(super) fn asked(tool: &str, input: &Value) -> String {
     });
     let mut text = format!("? {tool}");
     if let Some(command) = command {
-        let _ = write!(text, " {}", visible(command));
+        let _ = write!(text, " {}", exact(command));
     }
     text.push('\n');
     for (name, value) in others {
@@ -56,29 +57,16 @@ pub(super) fn asked(tool: &str, input: &Value) -> String {
 /// One thing about a question, on lines that cannot be taken for anything else.
 pub(super) fn detail(name: &str, value: &Value) -> String {
     let value = match value {
-        Value::String(text) => visible(text),
-        other => visible(&other.to_string()),
+        Value::String(text) => exact(text),
+        other => exact(&other.to_string()),
     };
     let mut lines = value.split('\n');
     let mut text =
-        format!("  │ {}: {}\n", visible(name).replace('\n', " "), lines.next().unwrap_or_default());
+        format!("  │ {}: {}\n", exact(name).replace('\n', " "), lines.next().unwrap_or_default());
     for line in lines {
         let _ = writeln!(text, "  │   {line}");
     }
     text
-}
-
-/// Text in which what a terminal would hide, or obey, is written out.
-fn visible(text: &str) -> String {
-    let mut visible = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => visible.push(c),
-            c if is_hidden(c) => visible.extend(c.escape_unicode()),
-            c => visible.push(c),
-        }
-    }
-    visible
 }
 
 #[cfg(test)]
@@ -119,6 +107,6 @@ mod tests {
     #[test]
     fn what_a_terminal_would_hide_or_obey_is_written_out() {
         let shown = asked("Ba\u{202e}sh", &json!({"command": "ls \u{1b}[2K\u{200b}\r"}));
-        assert_eq!(shown, "? Ba\\u{202e}sh ls \\u{1b}[2K\\u{200b}\\u{d}\n");
+        assert_eq!(shown, "? Ba<U+202E>sh ls ␛[2K<U+200B>␍\n");
     }
 }

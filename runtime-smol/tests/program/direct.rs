@@ -177,16 +177,13 @@ fn a_pipe_loses_no_line_however_fast_and_leaves_when_all_have_had_their_turn() {
     pipe.args(["direct", "connect", "--quiet", "--json"]).arg(served.url());
     let mut pipe = Running::start(&mut pipe);
     // More than the client would keep.
-    for number in 0..1_500 {
-        pipe.say(
-            &json!({"type": "user", "message": {"role": "user", "content": format!("#{number}")}}),
-        );
-    }
-    pipe.close_stdin();
+    let message = |number: usize| json!({"type": "user", "message": {"role": "user", "content": format!("#{number}")}});
+    let saying = pipe.say_all((0..1_500).map(message).collect());
     let mut results = 0;
     while let Some(line) = pipe.line() {
         results += usize::from(line.contains(r#""type":"result""#));
     }
+    saying.join().expect("no panic");
     assert_eq!((results, pipe.wait()), (1_500, Some(0)));
 
     let mut pipe = footbridge(home.path());
@@ -200,6 +197,20 @@ fn a_pipe_loses_no_line_however_fast_and_leaves_when_all_have_had_their_turn() {
     }
     assert!(shown.contains("\nfrom a pipe\n") && shown.ends_with("--\n"), "{shown}");
     assert_eq!(pipe.wait(), Some(0));
+
+    // Who has nothing to say watches until the end.
+    let mut watching = footbridge(home.path());
+    watching.args(["direct", "connect", "--quiet", "--json"]).arg(served.url());
+    let mut watching = Running::start(&mut watching);
+    watching.close_stdin();
+    let mut other = footbridge(home.path());
+    other.args(["direct", "connect", "--quiet"]).arg(served.url());
+    let mut other = Running::start(&mut other);
+    other.type_line("echo to whoever watches");
+    other.close_stdin();
+    watching.message("result");
+    served.program.signal(Signal::TERM);
+    assert_eq!(watching.wait(), Some(0));
 }
 
 #[test]

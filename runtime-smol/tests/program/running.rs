@@ -57,6 +57,16 @@ impl Running {
         writeln!(stdin, "{value}").expect("it reads");
     }
 
+    /// Says all of this and nothing more, while the test reads what comes of it.
+    pub(crate) fn say_all(&mut self, values: Vec<Value>) -> std::thread::JoinHandle<()> {
+        let mut stdin = self.stdin.take().expect("stdin is open");
+        std::thread::spawn(move || {
+            for value in values {
+                writeln!(stdin, "{value}").expect("it reads");
+            }
+        })
+    }
+
     /// A line as a person types it.
     pub(crate) fn type_line(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("stdin is open");

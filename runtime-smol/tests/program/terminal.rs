@@ -230,19 +230,21 @@ fn a_person_at_a_terminal_speaks_answers_interrupts_resizes_and_gets_it_back() {
     terminal.press("C-d");
     terminal.until(&format!("left {session}"));
     assert_eq!(terminal.modes(), before);
-    terminal.run(&format!("clear; NO_COLOR=1 {attach}"));
-    terminal.until("> say something");
-    let screen = terminal.until("safe");
-    assert!(!has_colours(&terminal), "{screen}");
-    let pid = std::fs::read_dir("/proc").expect("processes").flatten().find_map(|entry| {
-        let line = std::fs::read(entry.path().join("cmdline")).ok()?;
-        let is_it = line.starts_with(format!("{program}\0attach\0{session}\0").as_bytes());
-        entry.file_name().to_str()?.parse::<i32>().ok().filter(|_| is_it)
-    });
-    let pid = pid.and_then(rustix::process::Pid::from_raw).expect("it runs");
-    rustix::process::kill_process(pid, Signal::TERM).expect("it is running");
-    terminal.until("left session");
-    assert_eq!(terminal.modes(), before);
+    for signal in [Signal::TERM, Signal::HUP] {
+        terminal.run(&format!("clear; NO_COLOR=1 {attach}"));
+        terminal.until("> say something");
+        let screen = terminal.until("safe");
+        assert!(!has_colours(&terminal), "{screen}");
+        let pid = std::fs::read_dir("/proc").expect("processes").flatten().find_map(|entry| {
+            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let is_it = line.starts_with(format!("{program}\0attach\0{session}\0").as_bytes());
+            entry.file_name().to_str()?.parse::<i32>().ok().filter(|_| is_it)
+        });
+        let pid = pid.and_then(rustix::process::Pid::from_raw).expect("it runs");
+        rustix::process::kill_process(pid, signal).expect("it is running");
+        terminal.until("left session");
+        assert_eq!(terminal.modes(), before);
+    }
     terminal.run("clear; stty -a | tr ' ' '\\n' | grep -qx icanon && echo line'' by line");
     terminal.until("line by line");
 

@@ -224,7 +224,7 @@ pub fn a_session_that_begins_while_the_last_one_ends_is_left_alone<R: Runtime>()
 pub fn orphans_that_have_exited_are_reaped<R: Runtime>() {
     let orphans = r#"[ -n "$FOOTBRIDGE_SESSION_ID" ] || exit 0
         for n in 1 2 3 4 5; do (setsid true &); done
-        while :; do echo "{\"type\":\"x\"}"; sleep 0.2; done"#;
+        sleep 0.3; for n in 1 2 3; do (setsid true &); done; exec sleep 1000"#;
     let stage = Stage::new::<R>(orphans, "", &["--session-limit", "1h"]);
     let session = stage.relay.session();
     session.running();

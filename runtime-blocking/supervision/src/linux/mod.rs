@@ -172,12 +172,13 @@ impl Trees {
         ended.survivors
     }
 
-    pub(crate) fn reap_orphans(&self) {
-        let Some(whole) = &self.whole else { return };
+    pub(crate) fn reap_orphans(&self) -> Option<Duration> {
+        let whole = self.whole.as_ref()?;
         let now = Instant::now();
         let mut whole = lock(whole);
-        if whole.reaped.is_some_and(|last| now < last + REAP_PAUSE) {
-            return;
+        let left = whole.reaped.map(|last| (last + REAP_PAUSE).saturating_duration_since(now));
+        if let Some(left) = left.filter(|left| !left.is_zero()) {
+            return Some(left);
         }
         whole.reaped = Some(now);
         drop(whole);
@@ -186,6 +187,7 @@ impl Trees {
         if matches!(waitid(WaitId::All, options), Ok(Some(_))) {
             self.reap();
         }
+        None
     }
 
     fn reap(&self) {

@@ -289,7 +289,9 @@ impl Person {
             }
             SessionState::Queued => "waiting for its machine",
             SessionState::Starting => "its agent is starting",
-            SessionState::Running if !session.connected => "its machine is away",
+            SessionState::Running if !session.connected => {
+                "its machine is away: footbridge chat or work, started there again in the same directory, takes it up"
+            }
             SessionState::Running if before != Some(SessionState::Running) || !was_connected => {
                 "its agent is there"
             }

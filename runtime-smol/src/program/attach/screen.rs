@@ -93,7 +93,7 @@ impl Screen {
                         let mut all = all.iter();
                         let found = all.find(|one| one.id.to_string() == environment);
                         if let Some(found) = found {
-                            self.drawn.model().machine(&found.machine_name);
+                            self.drawn.model().machine(&found.machine_name, &found.directory);
                         }
                     }
                 }

@@ -63,7 +63,9 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
         terminal.leave_if_idle();
     });
     let typed = async {
+        let mut is_empty = true;
         while let Ok(line) = lines.recv().await {
+            is_empty = false;
             match line {
                 Typed::Line(line) => terminal.take(&line),
                 Typed::Unreadable(why) => terminal.not_sent(log, &why),
@@ -71,7 +73,8 @@ pub(super) fn run(args: Args) -> Result<(), Error> {
         }
         if is_terminal {
             let _ = commands.try_send(ConnectCommand::Disconnect);
-        } else {
+        } else if !is_empty {
+            // Who has nothing to say is there to watch.
             terminal.ends_when_idle.set(true);
             terminal.leave_if_idle();
         }

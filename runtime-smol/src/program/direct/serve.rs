@@ -1,5 +1,6 @@
 //! `footbridge direct serve`.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use smol::future::FutureExt;
 use super::token_path;
 use crate::program::args::direct::Serve as Args;
 use crate::program::peers::{self, Presence};
+use crate::program::presented::reached_from_elsewhere;
+use crate::program::ready::local_url;
 use crate::program::signals::{Ends, Urgency};
 
 /// From SIGTERM to SIGKILL.
@@ -155,26 +158,57 @@ fn report(log: EventLog, notice: &ServeNotice) {
     }
 }
 
-/// The token's file, which goes with the server if it was made for it.
-struct Removed(Option<PathBuf>);
+/// The token's file, which goes with the server if it was made for it. Meanwhile it is locked, so that
+/// others can tell it from one that a killed server has left.
+struct Removed(Option<(PathBuf, Option<File>)>);
+
+impl Removed {
+    fn new(path: PathBuf) -> Self {
+        let locked = File::open(&path).ok().filter(|file| file.try_lock().is_ok());
+        Self(Some((path, locked)))
+    }
+}
 
 impl Drop for Removed {
     fn drop(&mut self) {
         // What is left opens nothing any more.
-        let _ = self.0.as_ref().map(std::fs::remove_file);
+        let _ = self.0.as_ref().map(|(path, _)| std::fs::remove_file(path));
+    }
+}
+
+/// Nobody has a lock on a token that was only just made.
+const JUST_MADE: Duration = Duration::from_secs(60);
+
+/// Removes the tokens of servers that were killed: they open nothing any more.
+fn sweep(directory: &Path) {
+    let Ok(entries) = std::fs::read_dir(directory) else { return };
+    let tokens = entries.flatten().map(|entry| entry.path());
+    for path in tokens.filter(|path| path.extension().is_some_and(|it| it == "token")) {
+        let age = std::fs::symlink_metadata(&path).and_then(|found| found.modified());
+        let age = age.ok().and_then(|modified| modified.elapsed().ok());
+        let is_settled = age.is_some_and(|age| age > JUST_MADE);
+        if is_settled && File::open(&path).is_ok_and(|file| file.try_lock().is_ok()) {
+            // The next one tries again.
+            let _ = std::fs::remove_file(path);
+        }
     }
 }
 
 fn token(args: &Args, session: &str) -> Result<(Secret, PathBuf, Removed), Error> {
-    let (path, removed) = match &args.common.token_file {
-        Some(path) => (path.clone(), Removed(None)),
-        None => {
-            let path = token_path(session)?;
-            (path.clone(), Removed(Some(path)))
-        }
+    let path = match &args.common.token_file {
+        Some(path) => path.clone(),
+        None => token_path(session)?,
     };
     let sources = Sources { file: Some(path.clone()), ..Sources::default() };
-    Ok((sources.read_or_create()?.0, path, removed))
+    let token = sources.read_or_create()?.0;
+    let removed = match &args.common.token_file {
+        Some(_) => Removed(None),
+        None => {
+            path.parent().into_iter().for_each(sweep);
+            Removed::new(path.clone())
+        }
+    };
+    Ok((token, path, removed))
 }
 
 fn command(agent: AgentProgram, directory: String, session: &str) -> ProcessSpec {
@@ -187,11 +221,14 @@ fn command(agent: AgentProgram, directory: String, session: &str) -> ProcessSpec
 }
 
 fn ready(args: &Args, address: &str, session: &str, token_file: &Path) -> String {
-    let url = format!("ws://{address}/v1/direct/{session}");
+    let place =
+        |url: &str| format!("ws://{}/v1/direct/{session}", url.trim_start_matches("http://"));
+    let server_url = local_url(address, false);
+    let url = place(&server_url);
     if args.common.json {
         let ready = json!({
             "url": url,
-            "server_url": format!("http://{address}"),
+            "server_url": server_url,
             "session_id": session,
             "token_file": token_file,
         });
@@ -201,5 +238,56 @@ fn ready(args: &Args, address: &str, session: &str, token_file: &Path) -> String
         Some(file) => format!(" --token-file {}", file.display()),
         None => String::new(),
     };
-    format!("Connect with\n\n    footbridge direct connect{named} {url}\n\n")
+    let here = format!("Connect with\n\n    footbridge direct connect{named} {url}\n\n");
+    let elsewhere = reached_from_elsewhere(address, false);
+    elsewhere.first().map_or(here.clone(), |first| {
+        let file = token_file.display();
+        format!(
+            "{here}and from another machine, which needs the token in {file}, with\n\n    footbridge direct connect --without-tls --token-file FILE {}\n\n",
+            place(first)
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::SystemTime;
+
+    #[test]
+    fn a_token_that_a_killed_server_has_left_goes_and_those_of_others_stay() {
+        let home = tempfile::tempdir().expect("a directory");
+        let make = |name: &str, seconds: u64| {
+            let path = home.path().join(name);
+            let file = File::create(&path).expect("a file");
+            file.set_modified(SystemTime::now() - Duration::from_secs(seconds)).expect("set");
+            path
+        };
+        let (left, fresh) = (make("a.token", 100), make("b.token", 1));
+        let (other, used) = (make("c.txt", 100), make("d.token", 100));
+        let held = Removed::new(used.clone());
+        sweep(home.path());
+        let are_there = [&left, &fresh, &other, &used].map(|path| path.exists());
+        assert_eq!(are_there, [false, true, true, true]);
+        drop(held);
+        assert!(!used.exists());
+    }
+
+    #[test]
+    fn the_address_that_is_shown_is_one_that_can_be_connected_to() {
+        let args = |listen: &str| Args {
+            agent: None,
+            directory: None,
+            listen: listen.parse().expect("an address"),
+            hosts: Vec::new(),
+            common: Default::default(),
+        };
+        let shown = ready(&args("127.0.0.1:0"), "127.0.0.1:7", "session_1", Path::new("/t"));
+        assert!(shown.contains("connect ws://127.0.0.1:7/v1/direct/session_1\n"), "{shown}");
+        assert!(!shown.contains("another machine"), "{shown}");
+        let shown = ready(&args("192.0.2.7:0"), "192.0.2.7:7", "session_1", Path::new("/t"));
+        assert!(shown.contains("--without-tls --token-file FILE ws://192.0.2.7:7/v1"), "{shown}");
+        let shown = ready(&args("0.0.0.0:0"), "0.0.0.0:7", "session_1", Path::new("/t"));
+        assert!(shown.contains("ws://127.0.0.1:7/") && !shown.contains("0.0.0.0"), "{shown}");
+    }
 }

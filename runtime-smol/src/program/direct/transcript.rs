@@ -1,9 +1,9 @@
 //! Messages as people read them in a terminal.
 
-use footbridge_core::base::text::is_hidden;
 use serde_json::Value;
 
 use crate::program::question;
+use crate::program::terminal::text::prose as plain;
 
 /// How much of a tool's input and result is shown.
 const LINES: usize = 12;
@@ -91,11 +91,6 @@ fn start_of(line: &str) -> String {
     }
 }
 
-/// Text that changes nothing about the terminal.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| matches!(c, '\n' | '\t') || !is_hidden(*c)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,7 +98,7 @@ mod tests {
     #[test]
     fn messages_are_shown_as_text_and_codes_for_the_terminal_are_not() {
         let said = r#"{"type":"assistant","message":{"content":[{"type":"text","text":"hi\u001b[31m"},{"type":"tool_use","name":"Bash","input":{"command":"ls -l"}}]}}"#;
-        assert_eq!(shown(said).as_deref(), Some("hi[31m\n* Bash ls -l\n"));
+        assert_eq!(shown(said).as_deref(), Some("hi␛[31m\n* Bash ls -l\n"));
         let result =
             r#"{"type":"user","message":{"content":[{"type":"tool_result","content":"a\nb"}]}}"#;
         assert_eq!(shown(result).as_deref(), Some("a\n  b\n"));

@@ -49,7 +49,7 @@ mod status;
 mod style;
 #[cfg(test)]
 mod tests;
-mod text;
+pub(in crate::program) mod text;
 mod tools;
 mod transcript;
 mod tty;

@@ -82,6 +82,7 @@ pub(in crate::program) struct Model {
     focus: Focus,
     session: Option<Known>,
     machine: String,
+    directory: String,
     connection: Connection,
     /// Said until the next key.
     hint: String,
@@ -103,6 +104,7 @@ impl Model {
             focus: Focus::Input,
             session: None,
             machine: String::new(),
+            directory: String::new(),
             connection: Connection::Connecting,
             hint: String::new(),
             interrupted: None,
@@ -121,8 +123,8 @@ impl Model {
     }
 
     /// Where it runs.
-    pub(in crate::program) fn machine(&mut self, name: &str) {
-        self.machine = one_line(name);
+    pub(in crate::program) fn machine(&mut self, name: &str, directory: &str) {
+        (self.machine, self.directory) = (one_line(name), one_line(directory));
     }
 
     /// Older events have come.
@@ -602,6 +604,13 @@ impl Model {
             }
         }
         parts.push(part(state.to_owned(), style, 1));
+        let is_away = |session: &Known| matches!(session.doing, Doing::Away { .. });
+        if self.session.as_ref().is_some_and(is_away) {
+            let place = Some(self.directory.as_str()).filter(|directory| !directory.is_empty());
+            let place = place.map_or_else(String::new, |directory| format!(" in {directory}"));
+            let words = format!("footbridge chat or work, started there again{place}, takes it up");
+            parts.push(part(words, WARN, 3));
+        }
         let questions = self.panel.count();
         if questions > 1 {
             parts.push(part(format!("{questions} questions"), ASK, 3));

@@ -200,7 +200,7 @@ I look.
 ";
     assert_eq!(world.shown(), expected);
     world.session(&json!({"working": true}));
-    world.model.machine("box");
+    world.model.machine("box", "");
     assert_eq!(world.status(), "working · box · a title");
 }
 
@@ -579,7 +579,7 @@ fn no_agent_and_no_screen_however_small_breaks_a_frame() {
         let mut world = World::new(columns.max(2), rows);
         world.rows = rows;
         world.session(&json!({"title": attack, "working": true}));
-        world.model.machine(attack);
+        world.model.machine(attack, attack);
         world.event(Origin::Viewer, &json!({"type": "user", "message": {"content": attack}}));
         world.agent(&text(&format!(
             "# {attack}\n| {attack} | b |\n|--|--|\n| 1 | {attack} |\n```{attack}\n{attack}\n```"

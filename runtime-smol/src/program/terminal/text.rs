@@ -11,13 +11,13 @@ use super::limits::ENTRY_BYTES;
 const TAB: &str = "    ";
 
 /// Text with every hidden character made visible: what a person is asked to agree to.
-pub(super) fn exact(text: &str) -> String {
+pub(in crate::program) fn exact(text: &str) -> String {
     shown(text, |_| false)
 }
 
 /// The same, but without the few invisible characters that ordinary text has: joiners, soft hyphens and
 /// marks of byte order.
-pub(super) fn prose(text: &str) -> String {
+pub(in crate::program) fn prose(text: &str) -> String {
     shown(text, |c| matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}'))
 }
 

@@ -141,3 +141,57 @@ fn give_back() {
         let _ = rustix::io::write(stdout, [NO_MOUSE, LEAVE].concat().as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+    use std::process::{Command, Output};
+    use std::time::Instant;
+
+    #[test]
+    #[ignore = "the other half of the test below"]
+    #[should_panic(expected = "on purpose")]
+    fn panics_with_the_terminal_in_hand() {
+        let _tty = Tty::enter().expect("a terminal");
+        write_frame(b"in the middle").expect("written");
+        panic!("on purpose");
+    }
+
+    fn tmux(socket: &Path, args: &[&str]) -> Output {
+        let mut command = Command::new("tmux");
+        command.arg("-S").arg(socket).args(["-f", "/dev/null"]).args(args);
+        command.env_remove("TMUX").output().expect("tmux runs")
+    }
+
+    #[test]
+    fn a_panic_gives_the_terminal_back() {
+        if Command::new("tmux").arg("-V").output().is_err() {
+            return eprintln!("skipped: there is no tmux here");
+        }
+        let home = tempfile::tempdir().expect("a directory");
+        let (socket, done) = (home.path().join("tmux"), home.path().join("done"));
+        let test = std::env::current_exe().expect("this test");
+        let name = "program::terminal::tty::tests::panics_with_the_terminal_in_hand";
+        let run =
+            format!("RUST_BACKTRACE=0 {} --ignored --exact {name} --nocapture", test.display());
+        let shell = format!("stty -a > a; {run} > /dev/tty; stty -a > b; touch done; sleep 60");
+        let cwd = home.path().to_str().expect("a path");
+        tmux(&socket, &["new-session", "-d", "-x", "80", "-y", "24", "-c", cwd, &shell]);
+        let begun = Instant::now();
+        while !done.exists() {
+            assert!(begun.elapsed() < Duration::from_secs(20), "it does not end");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let format = "#{alternate_on} #{mouse_any_flag} #{cursor_flag} #{wrap_flag}";
+        let modes = tmux(&socket, &["display-message", "-p", format]).stdout;
+        let screen = tmux(&socket, &["capture-pane", "-p"]).stdout;
+        tmux(&socket, &["kill-server"]);
+        let screen = String::from_utf8_lossy(&screen);
+        assert_eq!(String::from_utf8_lossy(&modes).trim(), "0 0 1 1", "{screen}");
+        assert!(screen.contains("on purpose") && screen.contains("1 passed"), "{screen}");
+        assert!(!screen.contains("in the middle"), "{screen}");
+        let mode = |name: &str| std::fs::read_to_string(home.path().join(name)).expect("text");
+        assert_eq!(mode("a"), mode("b"));
+    }
+}
