@@ -81,7 +81,7 @@ export class Overview {
 
   /** @returns {import('./continuing.js').Place[]} */
   get places() {
-    return [...this.#environments.values()].map((one) => ({ id: one.id, place: placeText(one), directory: text(one.directory), isOnline: one.online === true }));
+    return [...this.#environments.values()].filter((one) => !isItsOwnSession(one)).map((one) => ({ id: one.id, place: placeText(one), directory: text(one.directory), isOnline: one.online === true }));
   }
 
   /** @param {string} environmentId @returns {boolean} whether its machine is there, as far as is known */
@@ -204,6 +204,15 @@ function arrange(parent, children) {
   });
 }
 
+/**
+ * A program that is the one session of its environment takes no other: one that was asked for there
+ * would wait for ever.
+ * @param {any} environment @returns {boolean}
+ */
+function isItsOwnSession(environment) {
+  return ['footbridge_bridge', 'footbridge_assistant'].includes(environment.worker_type);
+}
+
 class Group {
   /** @type {Map<string, Item>} */ #items = new Map();
   /** @type {any} */ #environment = null;
@@ -246,7 +255,7 @@ class Group {
     setText(this.place, environment ? visibleText([environment.directory, environment.branch].filter(Boolean).join(' · ')) : '');
     setAttributes(this.element, { 'data-testid': environment ? 'environment' : null, 'data-online': environment ? String(online) : null, 'data-draining': draining ? 'true' : null });
     setAttributes(this.create, { 'aria-label': `New session on ${visibleText(environment?.machine_name ?? '')}` });
-    this.create.hidden = !environment;
+    this.create.hidden = !environment || isItsOwnSession(environment);
     const isAway = (/** @type {any} */ { id, archived }) => archived === true && id !== current;
     const away = sessions.filter(isAway).length;
     const listed = this.#showsArchive ? sessions : sessions.filter((session) => !isAway(session));

@@ -10,6 +10,7 @@ use crate::base::text::Text;
 use crate::engine::backoff::BackoffConfig;
 use crate::wire::to_text;
 use crate::wire::url::BaseUrl;
+use crate::wire::worker_api::environment::{ASSISTANT, BRIDGE};
 use crate::worker::TransportChoice;
 
 /// What a bridge is for.
@@ -106,8 +107,8 @@ impl Teardown {
     /// What the environment registers as.
     pub(super) const fn worker_type(self) -> &'static str {
         match self {
-            Self::Ordinary => "footbridge",
-            Self::Perpetual => "footbridge_assistant",
+            Self::Ordinary => BRIDGE,
+            Self::Perpetual => ASSISTANT,
         }
     }
 }

@@ -277,7 +277,10 @@ fn a_program_becomes_a_session_that_begins_with_its_init_and_what_waited() {
     });
     bench.publish(&said(1));
     let body = String::from_utf8(bench.register("").body.to_vec()).expect("JSON");
-    assert!(body.contains(r#""worker_type":"footbridge""#) && body.contains(r#""max_sessions":1"#));
+    assert!(
+        body.contains(r#""worker_type":"footbridge_bridge""#)
+            && body.contains(r#""max_sessions":1"#)
+    );
     let created = bench.create("session_1");
     let body = String::from_utf8(created.body.to_vec()).expect("JSON");
     assert!(body.contains(r#""environment_id":"env_1""#) && body.contains(r#""title":"mine""#));

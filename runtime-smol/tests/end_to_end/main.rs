@@ -15,6 +15,7 @@ mod page;
 mod programs;
 mod proxies;
 mod real_agent;
+mod real_chat;
 mod real_day;
 mod real_hooks;
 mod real_sdk;

@@ -202,6 +202,13 @@ fn a_terminal_that_is_killed_takes_its_agent_with_it_and_a_viewers_end_does_not(
     let mut chat = Chat::start(home.path(), &relay.url);
     let host = host_of(chat.program.pid());
     let session = chat.session();
+    // It is one session, and no place for others.
+    let other = footbridge(home.path())
+        .args(["attach", "--relay", &relay.url, "--new", "--json"])
+        .stdin(std::process::Stdio::null())
+        .output()
+        .expect("it runs");
+    assert!(String::from_utf8_lossy(&other.stderr).contains("no machine is online there"));
     assert_eq!(relay.call("POST", &format!("/v1/sessions/{session}/stop"), &json!({})).0, 200);
     chat.until("· no longer shared: a person ended it");
     chat.say("echo alone");

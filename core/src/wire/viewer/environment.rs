@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::EnvironmentId;
 use crate::base::time::UnixTime;
 use crate::wire::rfc3339;
+use crate::wire::worker_api::environment::{ASSISTANT, BRIDGE};
 
 /// One environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +46,14 @@ pub struct EnvironmentView<'a> {
     pub last_seen_at: UnixTime,
     /// The last healthcheck that was requested (W-11).
     pub last_healthcheck: Option<HealthcheckView>,
+}
+
+impl EnvironmentView<'_> {
+    /// Whether a session that is asked for there is ever run: a program that is its own session takes no
+    /// other (B-1).
+    pub fn takes_sessions(&self) -> bool {
+        ![BRIDGE, ASSISTANT].contains(&&*self.worker_type)
+    }
 }
 
 /// A person's check on whether a worker responds (W-11).

@@ -39,6 +39,11 @@ pub struct Registration {
     pub worker_run: Option<u64>,
 }
 
+/// The `worker_type` of a program that is itself the one session of its environment (B-1).
+pub const BRIDGE: &str = "footbridge_bridge";
+/// The same of one whose session outlives it (B-4).
+pub const ASSISTANT: &str = "footbridge_assistant";
+
 /// What a worker says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {

@@ -104,13 +104,13 @@ pub(super) fn created(
     }
 }
 
-/// The only environment that is online, or the only one of those that has room: a session that a program
-/// has made for itself has an environment of its own, which takes no other.
+/// The only environment that is online and takes sessions, or the only one of those that has room.
 pub(super) fn environment(place: &Place, log: EventLog) -> Result<EnvironmentId, Error> {
     let LobbyAnswer::Environments(all) = call(place, log, LobbyCall::Environments)? else {
         return Err(Error::local("the relay did not list its environments"));
     };
-    let online: Vec<_> = all.iter().filter(|environment| environment.online).collect();
+    let is_there = |one: &&EnvironmentView<'_>| one.online && one.takes_sessions();
+    let online: Vec<_> = all.iter().filter(is_there).collect();
     let has_room = |one: &&EnvironmentView<'_>| {
         !one.draining
             && u32::try_from(one.active_sessions).is_ok_and(|active| active < one.max_sessions)
