@@ -210,6 +210,7 @@ fn a_pipe_loses_no_line_however_fast_and_leaves_when_all_have_had_their_turn() {
     other.close_stdin();
     watching.message("result");
     served.program.signal(Signal::TERM);
+    while watching.line().is_some() {}
     assert_eq!(watching.wait(), Some(0));
 }
 
