@@ -39,8 +39,9 @@ fn renew(own: &Own, addresses: &[IpAddr]) -> Result<(), Error> {
 }
 
 #[cfg(not(feature = "tls"))]
-fn renew(_: &Own, _: &[IpAddr]) -> Result<(), Error> {
-    Ok(())
+fn renew(Own { data, names, .. }: &Own, _: &[IpAddr]) -> Result<(), Error> {
+    let data = data.display();
+    Err(Error::usage(format!("this build has no TLS, for a certificate of {names:?} in {data}")))
 }
 
 /// Keeps a relay's own certificate for the addresses that its machine has, and tells the relay for which
