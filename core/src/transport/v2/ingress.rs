@@ -11,6 +11,7 @@ use crate::base::limits::{
     MAX_LINE_BYTES, STREAM_ALIVE_EVERY, STREAM_DEAD_AFTER, STREAM_GREETING,
 };
 use crate::base::time::Instant;
+use crate::client::RequestError;
 use crate::contract::action::{Action, Message};
 use crate::contract::event::{Event, Head};
 use crate::engine::backoff::FailureTrack;
@@ -122,6 +123,13 @@ impl Channel {
                     }
                 }
             }
+            // It was held back, and whatever is at the relay's address has not proved to be the relay.
+            Event::Response { response, .. } => match RequestError::of(&response) {
+                RequestError::Refused(refusal) if !refusal.is_retryable() => {
+                    self.refused_worker(fx, rng, purpose, &refusal, each);
+                }
+                error => self.refused(fx, rng, &error, each),
+            },
             Event::Failed { .. } | Event::Closed { .. } => {
                 if self.await_refresh(fx) {
                     return;

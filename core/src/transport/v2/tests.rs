@@ -393,6 +393,21 @@ fn a_stream_that_is_refused_is_asked_about_before_anything_is_concluded() {
     assert!(reason.contains("403") && reason.contains("on the way"), "{reason}");
 }
 
+/// A gate answers so in the place of a relay that could not prove who it is.
+#[test]
+fn a_stream_that_was_held_back_in_vain_is_tried_again() {
+    for (status, kind, again) in
+        [(503, "unavailable", "/stream"), (401, "authentication_failed", "/bridge")]
+    {
+        let mut bench = Bench::new();
+        bench.bridge(1);
+        let stream = bench.asked("/stream");
+        bench.refuse(stream.op, status, kind);
+        bench.pass(Duration::from_secs(5));
+        assert!(bench.has_asked(again), "{status}: {:?}", bench.actions);
+    }
+}
+
 #[test]
 fn a_refused_session_token_is_for_the_session_to_replace() {
     let mut bench = Bench::new();
