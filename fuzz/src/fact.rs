@@ -7,7 +7,7 @@ use footbridge_core::contract::machine::Outcome;
 
 use crate::git::{Commit, Touched};
 use crate::ids::{ConnId, HostId, PartyId, ProcessId, Role};
-use crate::nodes::machines::MachineNotice;
+use crate::nodes::machine_notice::MachineNotice;
 use crate::nodes::viewer::notice::ViewerNotice;
 
 /// One thing that happened, seen from outside.

@@ -17,6 +17,7 @@ use footbridge_core::contract::event::Event;
 use footbridge_core::contract::machine::Step;
 use serde_json::Value;
 
+use super::machine_notice::MachineNotice;
 use super::node::{Node, NodeNotice, Order};
 use super::steps::Steps;
 use crate::names::{DORA_TOKEN, RELAY_URL};
@@ -25,17 +26,6 @@ use crate::names::{DORA_TOKEN, RELAY_URL};
 const MOST: usize = 3;
 /// Requests of one that is ended, before it is forgotten.
 const TRIES: u32 = 12;
-
-/// What has become of what a machine has asked.
-#[derive(Debug)]
-pub(crate) enum MachineNotice {
-    /// The relay has said that it is ended.
-    Ended { device: String },
-    /// The relay has done what it has asked, which it did before or after the relay had said that.
-    Served { device: String, what: &'static str, was_ended: bool },
-    /// It has become a trusted one, so long after it knew of its log-in.
-    Trusted { device: String, after: Duration },
-}
 
 struct LoggedIn {
     access: String,

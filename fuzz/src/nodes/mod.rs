@@ -6,6 +6,7 @@ pub(crate) mod commands;
 pub(crate) mod embedded;
 pub(crate) mod knock;
 pub(crate) mod liar;
+pub(crate) mod machine_notice;
 pub(crate) mod machines;
 pub(crate) mod mallory;
 pub(crate) mod node;

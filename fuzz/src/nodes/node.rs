@@ -8,7 +8,7 @@ use footbridge_core::contract::machine::{Machine, Step};
 
 use crate::ids::ProcessId;
 use crate::nodes::knock::Knock;
-use crate::nodes::machines::MachineNotice;
+use crate::nodes::machine_notice::MachineNotice;
 use crate::nodes::viewer::notice::ViewerNotice;
 
 /// What the world can tell a node from outside.

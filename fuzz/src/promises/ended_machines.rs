@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Promise;
 use crate::fact::Fact;
-use crate::nodes::machines::MachineNotice;
+use crate::nodes::machine_notice::MachineNotice;
 use crate::sim::clock::Time;
 
 /// How long after its log-in a machine may be enrolled.
