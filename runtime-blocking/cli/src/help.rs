@@ -60,8 +60,8 @@ pub const WORK: &str =
                              its sessions (NAME* for all that begin with NAME);
                              can be repeated. LANG, LC_*, TZ, NO_COLOR and
                              COLORTERM need no permission. With
-                             FOOTBRIDGE_SESSION_TOKEN, agents are given the token
-                             of their session, and can speak in its name
+                             FOOTBRIDGE_SESSION_TOKEN, agents are given their
+                             session's token, and can speak in its name
       --allow-flag NAME      Let the relay give this flag to the agents of its
                              sessions, such as settings or mcp-config, which can
                              make them run any program; can be repeated. A few
