@@ -6,6 +6,7 @@
 //! | [`v2`] | version 2: a stream of events in, batches out, short-lived credentials (C) |
 //! | [`event`] | what a session is told about either |
 //! | [`inbox`] | how far the relay's lines have come, and which of them are new |
+//! | `meeting` | where both are on a new connection, also when the relay was set back |
 //! | [`outbox`] | what the relay has not acknowledged yet |
 //! | [`dedupe`] | each uuid once (M-4) |
 //!
@@ -14,6 +15,7 @@
 pub(crate) mod dedupe;
 pub(crate) mod event;
 pub(crate) mod inbox;
+mod meeting;
 pub(crate) mod outbox;
 pub(crate) mod v1;
 pub(crate) mod v2;

@@ -37,6 +37,7 @@ use crate::engine::backoff::{Backoff, BackoffConfig, FailureTrack, Verdict};
 use crate::engine::effects::Effects;
 use crate::transport::event::LinkEvent;
 use crate::transport::inbox::Inbox;
+use crate::transport::meeting::Meeting;
 use crate::transport::outbox::{Item, Outbox};
 use crate::wire::last_line::LAST_LINE_HEADER;
 use crate::wire::link_v1::{self, ControlFrame};
@@ -99,8 +100,7 @@ pub(crate) struct Link {
     rhythm: Rhythm,
     outbox: Outbox,
     inbox: Inbox,
-    /// The session was told that the relay was set back, and both sides do not agree again yet.
-    is_told_set_back: bool,
+    meeting: Meeting,
     /// Whether it was ever up.
     is_resumed_once: bool,
     /// Since when the relay has been getting its handshakes as ordinary requests.
@@ -124,7 +124,7 @@ impl Link {
             rhythm,
             outbox: Outbox::new(),
             inbox: Inbox::default(),
-            is_told_set_back: false,
+            meeting: Meeting::default(),
             is_resumed_once: false,
             not_upgraded_since: None,
         }

@@ -15,7 +15,7 @@ use crate::contract::event::Event;
 use crate::engine::backoff::FailureTrack;
 use crate::engine::effects::Effects;
 use crate::transport::event::LinkEvent;
-use crate::transport::inbox::CannotTell;
+use crate::transport::meeting::Place;
 use crate::transport::outbox::SetBack;
 use crate::wire::link_v1::{self, ControlFrame};
 
@@ -63,7 +63,7 @@ impl Link {
                     return each(LinkEvent::LeaseLost);
                 }
                 if code == Some(link_v1::CLOSE_SET_BACK) && self.inbox.set_back() {
-                    self.tell_set_back(SetBack::default(), &mut each);
+                    self.meeting.tell_set_back(SetBack::default(), &mut each);
                     return each(self.fail(now, FailureTrack::General, WAS_SET_BACK.into(), rng));
                 }
                 if failure.is_some() || code.is_none() {
@@ -173,23 +173,10 @@ impl Link {
                 ControlFrame::Resume { received, from, window },
                 State::Greeting { last_heard, acked, .. },
             ) => {
-                let Ok(lacks) = self.outbox.resume(received, window) else {
-                    each(LinkEvent::Overtaken);
+                let place = Place { received, from, window };
+                let both = (&mut self.outbox, &mut self.inbox);
+                if !self.meeting.meet(both, place, self.is_resumed_once, each) {
                     return Ok(());
-                };
-                if lacks != SetBack::default() {
-                    self.tell_set_back(lacks, each);
-                } else if !self.inbox.is_recognising() {
-                    self.is_told_set_back = false;
-                }
-                match self.inbox.resume(from) {
-                    // A session that ran elsewhere before has lines that were never meant for this
-                    // agent.
-                    Ok(lines) if lines > 0 && self.is_resumed_once => {
-                        each(LinkEvent::Gap { lines });
-                    }
-                    Ok(_) => {}
-                    Err(CannotTell) => each(LinkEvent::SetBackTooFar),
                 }
                 let start = acked.max(from);
                 self.state = State::Up(Connection {
@@ -225,13 +212,6 @@ impl Link {
             }
         }
         Ok(())
-    }
-
-    /// Says so once, however often both sides have to meet until they agree.
-    fn tell_set_back(&mut self, lacks: SetBack, each: &mut impl FnMut(LinkEvent)) {
-        if !core::mem::replace(&mut self.is_told_set_back, true) {
-            each(LinkEvent::SetBack(lacks));
-        }
     }
 }
 

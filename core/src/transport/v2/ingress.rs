@@ -17,8 +17,7 @@ use crate::contract::event::{Event, Head};
 use crate::engine::backoff::FailureTrack;
 use crate::engine::effects::Effects;
 use crate::transport::event::LinkEvent;
-use crate::transport::inbox::CannotTell;
-use crate::transport::outbox::SetBack;
+use crate::transport::meeting::Place;
 use crate::wire::code_session::{StreamEvent, StreamResume};
 use crate::wire::link_v1::{CLOSE_LEASE_LOST, CLOSE_REPLACED};
 
@@ -166,7 +165,7 @@ impl Channel {
         match (event, &mut self.state) {
             (StreamEvent::Unknown, _) => {}
             (StreamEvent::Resume(resume), State::Greeting { .. }) => {
-                self.resume(fx, op, resume, each)?;
+                self.resume(fx, op, resume, each);
                 self.pump(fx, purpose);
             }
             (StreamEvent::Resume(_), _) => return Err("the relay sent a second resume"),
@@ -204,22 +203,11 @@ impl Channel {
         op: OpId,
         StreamResume { received, from }: StreamResume,
         each: &mut dyn FnMut(LinkEvent),
-    ) -> Result<(), &'static str> {
-        let window = Some(LINK_WINDOW_LINES_TO_RELAY);
-        let Ok(lacks) = self.outbox.resume(received, window) else {
-            each(LinkEvent::Overtaken);
-            return Ok(());
-        };
-        if lacks != SetBack::default() {
-            self.tell_set_back(lacks, each);
-        } else if !self.inbox.is_recognising() {
-            self.is_told_set_back = false;
-        }
-        match self.inbox.resume(from) {
-            // A session that ran elsewhere before has lines that were never meant for this agent.
-            Ok(lines) if lines > 0 && self.is_resumed_once => each(LinkEvent::Gap { lines }),
-            Ok(_) => {}
-            Err(CannotTell) => each(LinkEvent::SetBackTooFar),
+    ) {
+        let place = Place { received, from, window: Some(LINK_WINDOW_LINES_TO_RELAY) };
+        let both = (&mut self.outbox, &mut self.inbox);
+        if !self.meeting.meet(both, place, self.is_resumed_once, each) {
+            return;
         }
         let now = fx.now().mono;
         self.state = State::Up(Stream {
@@ -237,7 +225,6 @@ impl Channel {
         if !core::mem::replace(&mut self.is_told_up, true) {
             each(LinkEvent::Up);
         }
-        Ok(())
     }
 
     pub(crate) fn confirm_delivered<P: Clone, N>(

@@ -41,6 +41,7 @@ use self::fallback::Obstacle;
 use self::ingress::Stream;
 use super::event::LinkEvent;
 use super::inbox::Inbox;
+use super::meeting::Meeting;
 use super::outbox::{Item, Outbox, SetBack};
 use super::v1::{Rhythm, WAS_SET_BACK};
 use crate::base::id::OpId;
@@ -111,8 +112,7 @@ pub(crate) struct Channel {
     /// Only kept for the next link of version 1.
     rhythm: Rhythm,
     inbox: Inbox,
-    /// As in version 1.
-    is_told_set_back: bool,
+    meeting: Meeting,
     /// Whether it was ever up.
     is_resumed_once: bool,
     /// Whether the session was told that it is up, and not yet that it is down.
@@ -141,7 +141,7 @@ impl Channel {
             outbox: Outbox::new(),
             rhythm,
             inbox: Inbox::default(),
-            is_told_set_back: false,
+            meeting: Meeting::default(),
             is_resumed_once: false,
             is_told_up: false,
             fallback: None,
@@ -470,17 +470,10 @@ impl Channel {
             // It may know of no such epoch either.
             self.inbox.set_back();
             self.credentials.forget();
-            self.tell_set_back(SetBack::default(), each);
+            self.meeting.tell_set_back(SetBack::default(), each);
             each(self.fail(fx, FailureTrack::General, WAS_SET_BACK.into(), rng));
         } else {
             self.refused_for_good(fx, refusal, each);
-        }
-    }
-
-    /// Says so once, however often both sides have to meet until they agree.
-    fn tell_set_back(&mut self, lacks: SetBack, each: &mut dyn FnMut(LinkEvent)) {
-        if !core::mem::replace(&mut self.is_told_set_back, true) {
-            each(LinkEvent::SetBack(lacks));
         }
     }
 
