@@ -3,9 +3,8 @@
 // approves or refuses it; and ends log-ins that are there.
 import { h, freshId } from './dom.js';
 import { Api, ApiError } from './api.js';
-import { forgetAll } from './outbox.js';
 import { Push } from './push.js';
-import { askToReplace, exchange, nameOf, signIn, works } from './sign-in.js';
+import { askToReplace, exchange, handOver, nameOf, signIn, works } from './sign-in.js';
 import { keepToken, readToken, takeFromAddress } from './token.js';
 
 const SCOPES = /** @type {Record<string, string>} */ ({
@@ -144,12 +143,7 @@ async function arrive() {
       askToReplace({ problem });
       return;
     }
-    const [one, other] = await Promise.all([before, new Api(token, () => {})].map((api) => api.whoAmI().catch(() => null)));
-    if (one?.account !== other?.account) {
-      // What somebody has written here, and is told here, is for nobody else.
-      forgetAll(localStorage);
-      await new Push(before, kept).turnOff().catch(() => {});
-    }
+    await handOver(before, token, () => new Push(before, kept).turnOff());
     keepToken(token);
     begin();
   } });

@@ -8,7 +8,7 @@ import { Notifications } from './notifications.js';
 import { Overview } from './overview.js';
 import { Push } from './push.js';
 import { SessionView } from './session.js';
-import { askToReplace, exchange, nameOf, signIn, works } from './sign-in.js';
+import { askToReplace, exchange, handOver, nameOf, signIn, works } from './sign-in.js';
 import { StatusLine } from './status.js';
 import { isAccessToken, isUsableToken, keepToken, readToken, takeFromAddress } from './token.js';
 
@@ -214,12 +214,7 @@ async function exchangeKept(kept) {
 
 /** Instead of the token that this browser has kept. @param {string} token */
 async function replace(token) {
-  const [before, now] = await Promise.all([api, new Api(token, () => {})].map((own) => own?.whoAmI().catch(() => null)));
-  if (before?.account !== now?.account) {
-    // What somebody has written here, and is told here, is for nobody else.
-    forgetAll(localStorage);
-    await notifications?.push.turnOff().catch(() => {});
-  }
+  await handOver(api, token, () => notifications?.push.turnOff());
   use(token);
 }
 

@@ -2,6 +2,7 @@
 // Signing in: by a link with a code, by the access token, or by asking for one of them.
 import { h, freshId } from './dom.js';
 import { Api, ApiError } from './api.js';
+import { forgetAll } from './outbox.js';
 import { credentialIn, isUsableToken } from './token.js';
 import { text } from './values.js';
 
@@ -79,6 +80,18 @@ export function askToReplace({ problem = '', person = '', onUse = () => {} }) {
       !problem && h('button', { value: 'use', 'data-testid': 'use-token', on: { click: onUse } }, 'Use the link')));
   document.body.append(dialog);
   dialog.showModal();
+}
+
+/**
+ * To be called before a token takes another one's place: what somebody has written here, and is told here, is
+ * for nobody else.
+ * @param {Api | null} before @param {string} token the new one @param {() => Promise<void> | undefined} turnOff ends what is told
+ */
+export async function handOver(before, token, turnOff) {
+  const [one, other] = await Promise.all([before, new Api(token, () => {})].map((api) => api?.whoAmI().catch(() => null)));
+  if (one?.account === other?.account) return;
+  forgetAll(localStorage);
+  await Promise.resolve(turnOff()).catch(() => {});
 }
 
 /** @param {Api} api @returns {Promise<string>} who is signed in; empty where that is plain, or cannot be found out */
