@@ -236,6 +236,8 @@ pub(crate) enum Fact {
     /// A connection to the relay was closed to make room for a stranger's.
     ShownOut {
         role: Role,
+        /// How long after it had arrived.
+        after: Duration,
     },
     /// A request has waited that long for the relay to take it.
     Heard {

@@ -15,6 +15,9 @@ const HEARD_WITHIN: Duration = Duration::from_secs(1);
 /// And it is answered within this time, whatever the store has to do for strangers: they may have 256
 /// operations under way, and each takes a few milliseconds.
 const SERVED_WITHIN: Duration = Duration::from_secs(2);
+/// A burst of strangers at somebody's own address may take its place before a relay has read who it is,
+/// and only then: 128 connections within this time.
+const SHOWN_WITHIN: Duration = Duration::from_millis(10);
 /// What began among faults is over by then.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -44,8 +47,8 @@ impl Promise for Strangers {
             Fact::StrangersBody { what } => {
                 return Err(format!("the body of a stranger's {what} is read"));
             }
-            Fact::ShownOut { role } if self.is_judged(at) => {
-                return Err(format!("a {role:?} had to make room for strangers"));
+            Fact::ShownOut { role, after } if *after > SHOWN_WITHIN && self.is_judged(at) => {
+                return Err(format!("a {role:?} had to make room for strangers after {after:?}"));
             }
             Fact::Heard { role, waited }
                 if *waited > HEARD_WITHIN && self.is_judged(at.saturating_sub(*waited)) =>

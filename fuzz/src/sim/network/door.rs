@@ -100,11 +100,13 @@ impl Network {
         }
         let (Some(door), Some(surplus)) = (&mut self.door, surplus) else { return };
         let Some(conn) = door.conns.get(&surplus).copied() else { return };
-        if let Some(client) = self.conns.get(&conn).and_then(|conn| conn.client)
+        if let Some(shown) = self.conns.get(&conn)
+            && let Some(client) = shown.client
             && self.is_crowded_by_strangers(conn, client.party)
         {
             let role = cx.parties[client.party].role;
-            cx.fact(Fact::ShownOut { role });
+            let after = cx.at.saturating_sub(shown.heard_at);
+            cx.fact(Fact::ShownOut { role, after });
         }
         self.reset(cx, conn);
         self.forget(conn);
