@@ -515,6 +515,27 @@ fn a_perpetual_teardown_sends_no_result_stops_nothing_closes_nothing_and_is_take
 }
 
 #[test]
+fn what_the_next_run_goes_on_from_is_on_the_disk_before_a_bridge_ends() {
+    let mut bench = Bench::new(|config| {
+        config.teardown = Teardown::Perpetual;
+        config.state_directory = Some("/state".to_owned());
+        config.keeps_pointer = true;
+    });
+    bench.register("");
+    bench.create("session_1");
+    let link = bench.link("session_1", 1);
+    bench.files.remove("/w/bridge-pointer.json").expect("a pointer");
+    // From here on, the disk is slow.
+    bench.hand.command(BridgeCommand::Teardown);
+    let message = Message::Binary(ControlFrame::Ack { received: 3 }.to_bytes());
+    bench.hand.handle(Event::Received { op: link, message });
+    assert_eq!(bench.hand.outcome, None, "its pointer is not there yet");
+    bench.settle();
+    assert!(bench.files.contains_key("/w/bridge-pointer.json"));
+    assert_eq!(bench.hand.outcome, Some(Ok(())));
+}
+
+#[test]
 fn a_session_that_ended_before_its_work_came_is_followed_by_another() {
     let perpetual = |config: &mut BridgeConfig| {
         config.teardown = Teardown::Perpetual;

@@ -78,6 +78,11 @@ impl<P: Clone, N> Effects<P, N> {
         !self.open.is_empty()
     }
 
+    /// Whether any operation is open for such a purpose.
+    pub(crate) fn has_open_for(&self, is_such: impl Fn(&P) -> bool) -> bool {
+        self.open.values().any(is_such)
+    }
+
     /// Gives an open operation a new purpose.
     pub(crate) fn repurpose(&mut self, op: OpId, purpose: P) {
         if let Some(slot) = self.open.get_mut(&op) {

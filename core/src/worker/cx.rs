@@ -57,6 +57,11 @@ pub(super) enum Purpose {
 }
 
 impl Purpose {
+    /// Whether it writes what the next run goes on from.
+    pub(super) const fn is_kept_for_the_next_run(&self) -> bool {
+        matches!(self, Self::SaveState | Self::Pointer | Self::SaveToken)
+    }
+
     /// Whether the relay answers, for which a credential has to be shown to it.
     pub(super) const fn is_answered_by_relay(&self) -> bool {
         match self {

@@ -32,7 +32,7 @@ pub(super) enum Shutdown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Remaining {
     Sessions,
-    /// Unreported results, files not removed yet, or a git command under way.
+    /// Unreported results, files not written or removed yet, or a git command under way.
     Reports,
     Nothing,
 }

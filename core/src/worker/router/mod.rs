@@ -274,9 +274,10 @@ impl Parts {
             Purpose::SaveState => {
                 let opened = self.continuity.saved(cx, &event);
                 Self::state_opened(cx, opened);
+                self.advance_shutdown(cx);
             }
             // One that cannot be written is no pointer, and nothing depends on it.
-            Purpose::Pointer => {}
+            Purpose::Pointer => self.advance_shutdown(cx),
             Purpose::ClearState => self.shutdown.finish(cx),
             Purpose::Git(question) => self.git_answered(cx, question, &event),
             Purpose::Worktree => self.worktree_answered(cx, &event),
@@ -296,7 +297,10 @@ impl Parts {
                     self.shut_down(cx, Err(error));
                 }
             }
-            Purpose::SaveToken => self.registration.token_saved(cx),
+            Purpose::SaveToken => {
+                self.registration.token_saved(cx);
+                self.advance_shutdown(cx);
+            }
             Purpose::Poll => self.poll_answered(cx, event),
             Purpose::Ack(work) => self.ack_answered(cx, &work, event),
             Purpose::Spool(work) => self.reports.saved(cx, &work, &event),
@@ -521,13 +525,14 @@ impl Parts {
     }
 
     fn advance_shutdown(&mut self, cx: &mut Cx<'_>) {
-        let is_idle = self.worktrees.is_idle();
-        let remaining = if self.sessions.len() > 0 {
-            Remaining::Sessions
-        } else if self.reports.is_empty() && self.removals.is_empty() && is_idle {
-            Remaining::Nothing
-        } else {
-            Remaining::Reports
+        let is_idle = self.worktrees.is_idle()
+            && self.reports.is_empty()
+            && self.removals.is_empty()
+            && !cx.fx.has_open_for(Purpose::is_kept_for_the_next_run);
+        let remaining = match is_idle {
+            _ if self.sessions.len() > 0 => Remaining::Sessions,
+            true => Remaining::Nothing,
+            false => Remaining::Reports,
         };
         self.shutdown.advance(cx, remaining, self.registration.environment());
     }
