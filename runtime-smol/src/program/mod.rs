@@ -43,6 +43,7 @@ mod topic;
 mod typed;
 mod up;
 mod users;
+mod watch;
 mod watchdog;
 mod whereabouts;
 mod work;

@@ -14,18 +14,21 @@ use footbridge_cli::token::{make_token, read_token};
 use footbridge_cli::value::Level;
 use footbridge_cli::{print, random_hex};
 use footbridge_core::relay::{AccessToken, RelayCommand};
-use smol::Timer;
 
 use super::args::user::{Change, PERSON, User, is_account};
 use super::data::{self, SIGNING_KEY, USERS};
 use super::oidc;
+use super::watch::Watch;
 
 /// How the files of those end who were removed.
 const GONE: &str = "gone";
 /// How the files of those end that are being written.
 pub(super) const UNFINISHED: &str = "new";
-/// How soon a relay notices a change.
+/// How soon a relay notices a change of which the kernel does not tell, while there is something to
+/// mend, or where no kernel tells.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// The same where all is well and the kernel tells, but not of what other machines do.
+const LOOK_AT_REST_AFTER: Duration = Duration::from_secs(60);
 
 /// The people who may use a relay besides whom it runs for, and the accounts that are over.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -126,7 +129,9 @@ pub(super) async fn watch<T>(
     let mut known: Option<(Accounts, Tokens)> = None;
     let (mut at_provider, mut unusable) = oidc::people(Some(&directory));
     unusable.iter().for_each(|error| log_unusable(log, error));
+    let place = directory.join(USERS);
     loop {
+        let changes = Watch::begin(&place);
         if let Ok(accounts) = Accounts::of(&directory) {
             let is_settled = known
                 .as_ref()
@@ -152,7 +157,10 @@ pub(super) async fn watch<T>(
         }
         wrong.iter().filter(|e| !unusable.contains(e)).for_each(|error| log_unusable(log, error));
         unusable = wrong;
-        Timer::after(LOOK_AGAIN_AFTER).await;
+        let is_well = known.as_ref().is_some_and(|(_, found)| found.unusable.is_empty())
+            && unusable.is_empty();
+        let at_most = if is_well { LOOK_AT_REST_AFTER } else { LOOK_AGAIN_AFTER };
+        changes.changed(at_most, LOOK_AGAIN_AFTER).await;
     }
 }
 

@@ -13,6 +13,8 @@ use std::time::{Duration, Instant};
 const MAX_WAITING_BYTES: usize = 256 << 10;
 /// How long the end of the program waits for them.
 const FLUSH_WITHIN: Duration = Duration::from_secs(1);
+/// How long the thread waits for another line before it ends: an idle program does without it.
+const LINGER: Duration = Duration::from_secs(10);
 /// Bytes of the thread's stack.
 const STACK_BYTES: usize = 128 << 10;
 
@@ -26,6 +28,8 @@ struct Waiting {
     say_dropped: Option<fn(u64) -> String>,
     /// A line has been taken, and is not written yet.
     is_writing: bool,
+    /// There is a thread that writes.
+    has_writer: bool,
 }
 
 #[derive(Debug, Default)]
@@ -34,25 +38,24 @@ struct Queue {
     changed: Condvar,
 }
 
-static QUEUE: LazyLock<Option<&'static Queue>> = LazyLock::new(start);
-
-fn start() -> Option<&'static Queue> {
+static QUEUE: LazyLock<&'static Queue> = LazyLock::new(|| {
     // There is one for as long as the program runs.
-    let queue: &'static Queue = Box::leak(Box::default());
-    let thread = thread::Builder::new().name("log".to_owned()).stack_size(STACK_BYTES);
-    thread.spawn(|| queue.write_on()).ok().map(|_| queue)
-}
+    Box::leak(Box::default())
+});
 
 /// A line to be written. `dropped` says in its format that so many were not.
 pub(super) fn put(line: String, dropped: fn(u64) -> String) {
-    match *QUEUE {
-        Some(queue) => queue.put(line, dropped),
-        None => write(&line),
+    let queue: &'static Queue = *QUEUE;
+    if queue.put(line, dropped) {
+        let thread = thread::Builder::new().name("log".to_owned()).stack_size(STACK_BYTES);
+        if thread.spawn(|| queue.write_until_idle(LINGER)).is_err() {
+            queue.write_until_idle(Duration::ZERO);
+        }
     }
 }
 
 pub(super) fn flush() {
-    if let Some(queue) = LazyLock::get(&QUEUE).copied().flatten() {
+    if let Some(queue) = LazyLock::get(&QUEUE) {
         queue.flush(FLUSH_WITHIN);
     }
 }
@@ -66,7 +69,9 @@ impl Queue {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, line: String, dropped: fn(u64) -> String) {
+    /// Returns whether it takes a thread to write it.
+    #[must_use]
+    fn put(&self, line: String, dropped: fn(u64) -> String) -> bool {
         let mut waiting = self.waiting();
         let fits = waiting.lines.is_empty() || waiting.bytes + line.len() <= MAX_WAITING_BYTES;
         if fits {
@@ -76,6 +81,7 @@ impl Queue {
             waiting.say_dropped = Some(dropped);
         }
         self.changed.notify_all();
+        !std::mem::replace(&mut waiting.has_writer, true)
     }
 
     fn flush(&self, within: Duration) {
@@ -91,22 +97,30 @@ impl Queue {
         }
     }
 
-    fn write_on(&self) {
-        loop {
-            write(&self.take());
+    fn write_until_idle(&self, linger: Duration) {
+        while let Some(line) = self.take(linger) {
+            write(&line);
             self.waiting().is_writing = false;
             self.changed.notify_all();
         }
     }
 
-    fn take(&self) -> String {
+    /// The next line; `None`, and no writer any more, if none comes for so long.
+    fn take(&self, linger: Duration) -> Option<String> {
+        let until = Instant::now() + linger;
         let mut waiting = self.waiting();
         loop {
             if let Some(line) = waiting.pop() {
                 waiting.is_writing = true;
-                return line;
+                return Some(line);
             }
-            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                waiting.has_writer = false;
+                return None;
+            }
+            let woken = self.changed.wait_timeout(waiting, left);
+            (waiting, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -132,26 +146,39 @@ impl Waiting {
 mod tests {
     use super::*;
 
+    const NEVER: Duration = Duration::from_secs(3600);
+
     #[test]
     fn lines_beyond_what_may_wait_are_counted_and_said_after_those_that_do() {
         let queue = Queue::default();
         let long = "x".repeat(MAX_WAITING_BYTES);
         let put = |line: &str| queue.put(line.to_owned(), |dropped| format!("{dropped} dropped"));
-        put(&long);
-        put("second");
-        put("third");
-        assert_eq!(queue.take(), long);
-        assert_eq!(queue.take(), "2 dropped");
-        put("fourth");
-        assert_eq!(queue.take(), "fourth");
+        assert!(put(&long), "it takes a thread");
+        assert!(!put("second") && !put("third"), "there is one");
+        assert_eq!(queue.take(NEVER), Some(long));
+        assert_eq!(queue.take(NEVER).as_deref(), Some("2 dropped"));
+        assert!(!put("fourth"));
+        assert_eq!(queue.take(NEVER).as_deref(), Some("fourth"));
+    }
+
+    #[test]
+    fn an_idle_program_does_without_a_thread_until_there_is_another_line() {
+        let queue = Queue::default();
+        let put = || queue.put("a line".to_owned(), |dropped| dropped.to_string());
+        for _ in 0..2 {
+            assert!(put(), "it takes a thread");
+            assert!(queue.take(Duration::ZERO).is_some());
+            queue.waiting().is_writing = false;
+            assert_eq!(queue.take(Duration::ZERO), None);
+        }
     }
 
     #[test]
     fn the_end_of_the_program_waits_for_what_is_written_and_not_for_ever() {
         let queue = Queue::default();
         queue.flush(Duration::from_secs(60));
-        queue.put("a line that nobody writes".to_owned(), |dropped| dropped.to_string());
+        assert!(queue.put("a line that nobody writes".to_owned(), |dropped| dropped.to_string()));
         queue.flush(Duration::from_millis(10));
-        assert_eq!(queue.take(), "a line that nobody writes");
+        assert_eq!(queue.take(NEVER).as_deref(), Some("a line that nobody writes"));
     }
 }
