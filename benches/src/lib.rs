@@ -8,8 +8,10 @@
 //! | [`worker`], [`relay`] | each machine by hand: the runtime's part takes no time, so only the machine is measured |
 //! | [`paths`] | the hot paths, for time and for instructions |
 //! | [`storm`] | many workers that lose their relay at once |
+//! | [`attacks`] | what somebody does who wants a relay to serve nobody else |
 //! | [`counts`] | counts that are checked in |
 
+pub mod attacks;
 pub mod counts;
 pub mod paths;
 pub mod relay;
