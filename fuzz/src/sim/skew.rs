@@ -256,8 +256,10 @@ fn newer_answer(response: &mut Response) {
     change_answer(response, |status, body| {
         change_secret(body, add_everywhere);
         add_everywhere(body);
-        if matches!(status, 429 | 503) {
-            body["error"]["type"] = json!(FUTURE);
+        // The token endpoint's errors have no type.
+        let error = body.get_mut("error").and_then(Value::as_object_mut);
+        if let Some(error) = error.filter(|_| matches!(status, 429 | 503)) {
+            error.insert(String::from("type"), json!(FUTURE));
         }
     });
 }
