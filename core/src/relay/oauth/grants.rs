@@ -87,7 +87,8 @@ fn try_begin(cx: &mut Cx, request: &IncomingRequest) -> Result<DeviceAuthorizati
     let base =
         base.ok_or_else(|| Refusal::new(OAuthErrorType::InvalidRequest, "no usable Host"))?;
     let address = client_of(request, cx.shared.config.is_behind_proxy);
-    let asked = Asked { name: String::from(name), scopes, address };
+    let (client, name) = (String::from(client), String::from(name));
+    let asked = Asked { client, name, scopes, address };
     let now = cx.now();
     let authority = &mut cx.shared.authority;
     let (device_code, plain) = cx.shared.log_ins.begin(&mut authority.issuer, asked, now);
@@ -123,8 +124,10 @@ fn try_token(cx: &mut Cx, op: OpId, request: &IncomingRequest) -> Result<(), Ref
     let client = client_of(request, cx.shared.config.is_behind_proxy);
     match form.required("grant_type")? {
         DEVICE_CODE_GRANT => {
-            let approved = poll(cx, form.required("device_code")?, client)?;
-            let Approved { owner, device: id, asked: Asked { name, scopes, address } } = approved;
+            let code = (form.required("device_code")?, form.required("client_id")?);
+            let approved = poll(cx, code, client)?;
+            let Approved { owner, device: id, asked } = approved;
+            let Asked { name, scopes, address, .. } = asked;
             if !cx.shared.authority.knows(&owner) {
                 return Err(unknown(cx, client));
             }
@@ -155,7 +158,7 @@ fn try_token(cx: &mut Cx, op: OpId, request: &IncomingRequest) -> Result<(), Ref
     Ok(())
 }
 
-fn poll(cx: &mut Cx, code: &str, client: IpAddr) -> Result<Approved, Refusal> {
+fn poll(cx: &mut Cx, code: (&str, &str), client: IpAddr) -> Result<Approved, Refusal> {
     let now = cx.now();
     let (kind, words) = match cx.shared.log_ins.poll(&cx.shared.authority.issuer, code, now) {
         Polled::Approved(approved) => {
@@ -166,6 +169,9 @@ fn poll(cx: &mut Cx, code: &str, client: IpAddr) -> Result<Approved, Refusal> {
             return Ok(approved);
         }
         Polled::Unknown => return Err(unknown(cx, client)),
+        Polled::AnothersCode => {
+            (OAuthErrorType::InvalidGrant, "another client_id has asked for this device_code")
+        }
         Polled::Pending => (OAuthErrorType::AuthorizationPending, "nobody has approved it yet"),
         Polled::TooEarly => {
             (OAuthErrorType::SlowDown, "ask less often: 5 seconds more between two")

@@ -18,6 +18,8 @@ use crate::wire::device::Scopes;
 /// What a device asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Asked {
+    /// Which program asks, by its own word: nobody else is given the tokens (RFC 8628, 3.4).
+    pub(super) client: String,
     pub(super) name: String,
     pub(super) scopes: Scopes,
     pub(super) address: IpAddr,
@@ -56,6 +58,8 @@ pub(super) struct Approved {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Polled {
     Unknown,
+    /// Another client asked for this code.
+    AnothersCode,
     Expired,
     Pending,
     TooEarly,
@@ -113,12 +117,20 @@ impl LogIns {
     }
 
     /// A device asks for its tokens.
-    pub(super) fn poll(&mut self, issuer: &TokenIssuer, code: &str, now: Instant) -> Polled {
+    pub(super) fn poll(
+        &mut self,
+        issuer: &TokenIssuer,
+        (code, client): (&str, &str),
+        now: Instant,
+    ) -> Polled {
         // All are compared, so that the time taken says nothing.
         let found = self.all.iter_mut().fold(None, |found, known| {
             if issuer.is_code(code, &known.digest) { Some(known) } else { found }
         });
         let Some(known) = found else { return Polled::Unknown };
+        if known.asked.client != client {
+            return Polled::AnothersCode;
+        }
         match &known.state {
             State::Waiting if now.saturating_since(known.began) >= LOG_IN_LIFE => Polled::Expired,
             State::Denied => Polled::Denied,

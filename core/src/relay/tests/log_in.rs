@@ -58,11 +58,12 @@ fn begin(world: &mut World, scope: &str) -> Begun {
 }
 
 fn poll(world: &mut World, begun: &Begun) -> (u16, Value) {
-    let fields = [
-        ("grant_type", DEVICE_CODE),
-        ("client_id", "a-client"),
-        ("device_code", &begun.device_code),
-    ];
+    poll_as(world, "a-client", begun)
+}
+
+fn poll_as(world: &mut World, client: &str, begun: &Begun) -> (u16, Value) {
+    let fields =
+        [("grant_type", DEVICE_CODE), ("client_id", client), ("device_code", &begun.device_code)];
     send(world, "/v1/oauth/token", &fields)
 }
 
@@ -478,6 +479,11 @@ fn a_form_that_cannot_be_read_is_refused_as_oauth_has_it() {
         ("/v1/oauth/token", &[("client_id", "a")], "invalid_request"),
         ("/v1/oauth/token", &[("grant_type", "password")], "unsupported_grant_type"),
         ("/v1/oauth/token", &[("grant_type", DEVICE_CODE)], "invalid_request"),
+        (
+            "/v1/oauth/token",
+            &[("grant_type", DEVICE_CODE), ("device_code", "x")],
+            "invalid_request",
+        ),
         ("/v1/oauth/token", &[("grant_type", "refresh_token")], "invalid_request"),
     ] {
         refused(send(&mut world, target, fields), expected);
@@ -531,4 +537,21 @@ pub(super) fn reuse(world: &mut World) {
     let first = log_in(world, "work");
     tokens(refresh(world, &first.refresh, ""));
     refused(refresh(world, &first.refresh, ""), "invalid_grant");
+}
+
+#[test]
+fn a_device_code_is_good_for_the_client_that_asked_for_it_alone() {
+    let mut world = World::new();
+    let begun = begin(&mut world, "watch");
+    for other in ["b-client", "a-clien", "A-client", "a-client "] {
+        refused(poll_as(&mut world, other, &begun), "invalid_grant");
+    }
+    // What another one asks neither slows down nor ends the log-in of the first.
+    refused(poll(&mut world, &begun), "authorization_pending");
+    assert_eq!(decide(&mut world, &begun, "approve", TOKEN), 200);
+    refused(poll_as(&mut world, "b-client", &begun), "invalid_grant");
+    tokens(poll(&mut world, &begun));
+    // The answer that may be had again is no other one's either.
+    refused(poll_as(&mut world, "b-client", &begun), "invalid_grant");
+    tokens(poll(&mut world, &begun));
 }
