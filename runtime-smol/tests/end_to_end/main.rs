@@ -1,6 +1,7 @@
 //! The real program from end to end: with a browser on its page, and by its command line.
 
 mod accessible;
+mod answer_links;
 mod cards;
 mod continuing;
 mod controls;

@@ -53,13 +53,13 @@ impl Case {
         Self { directory, program, page }
     }
 
-    fn api(&self) -> Api {
+    pub(crate) fn api(&self) -> Api {
         self.program.api()
     }
 
     /// The session that the page shows.
     #[track_caller]
-    fn session(&mut self) -> String {
+    pub(crate) fn session(&mut self) -> String {
         let id = self.page.wait_for("a session", "location.hash.split('/session/')[1]");
         id.as_str().expect("text").to_owned()
     }
