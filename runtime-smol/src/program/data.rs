@@ -135,9 +135,19 @@ fn report_missing_key(serve: &Serve, key: &Path) {
 }
 
 fn report_salvaged(serve: &Serve, salvaged: &Salvaged) {
-    let Salvaged { damaged, sessions, events_lost } = salvaged;
+    let Salvaged { damaged, sessions, sessions_lost, events_lost, is_unreadable } = salvaged;
+    let found = match (is_unreadable, sessions_lost) {
+        (true, _) => "nothing of it can be read, and all sessions are lost".to_owned(),
+        (false, 0) => {
+            format!("{sessions} sessions were recovered, of whose events {events_lost} are lost")
+        }
+        (false, _) => format!(
+            "{sessions} sessions were recovered, of whose events {events_lost} are lost; at least \
+             {sessions_lost} sessions are lost as a whole"
+        ),
+    };
     let words = format_args!(
-        "the data was damaged: {sessions} sessions were recovered, {events_lost} events are lost; the damaged file is {}",
+        "the data was damaged: {found}; the damaged file is {}, for whoever can read more of it",
         damaged.display()
     );
     event_log(serve).write(Level::Error, "data_damaged", &[], words);

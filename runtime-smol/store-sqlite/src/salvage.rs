@@ -1,7 +1,8 @@
 //! Takes what is whole out of a damaged database, into a new one.
 //!
-//! SQLite finds damage where it reads. Each table is read from both ends until it stops, and what
-//! its checksum proves is taken. The damaged file stays, under another name, for whoever knows more.
+//! SQLite finds damage where it reads. Each table is read from both ends until it stops, what lies
+//! between is asked for row by row where rows have numbers, and what its checksum proves is taken. The
+//! damaged file stays, under another name, for whoever knows more.
 //!
 //! What belongs together may have lost a part then. An item without its session, and what is due
 //! of it, goes, so that it holds up no queue; an event that is lost becomes one that says so, so
@@ -20,7 +21,7 @@ use footbridge_core::store::{
 };
 use footbridge_core::wire::worker_api::work::WorkData;
 use rusqlite::types::Value;
-use rusqlite::{Connection, OpenFlags, params_from_iter};
+use rusqlite::{Connection, OpenFlags, Row, Statement, params_from_iter};
 
 use crate::body::Body;
 use crate::chunk::Chunk;
@@ -29,6 +30,8 @@ use crate::directory::{aside, beside};
 use crate::error::OpenError;
 use crate::schema;
 
+/// Rows of a table that are asked for one by one, between two damaged places.
+const MAX_ASKED_FOR: i64 = 1 << 18;
 /// What a lost event is replaced with.
 const LOST: &str = r#"{"type":"footbridge","subtype":"event_lost","message":"the relay's disk has lost this event"}"#;
 
@@ -39,6 +42,18 @@ struct Table {
     order: &'static str,
     /// Where in `columns` the checksum is, and what it is of.
     sum: Option<(usize, &'static [usize])>,
+}
+
+impl Table {
+    /// How many columns it has.
+    fn width(&self) -> usize {
+        self.columns.split(',').count()
+    }
+
+    /// The column that numbers its rows, if there is one.
+    fn number(&self) -> Option<&'static str> {
+        (!self.order.contains(',')).then_some(self.order)
+    }
 }
 
 const TABLES: [Table; 15] = [
@@ -121,8 +136,12 @@ pub struct Salvaged {
     pub damaged: PathBuf,
     /// Sessions that are there again.
     pub sessions: u64,
-    /// Events that are not.
+    /// Sessions of which a part was found, and not what they were. Of others nothing is left to tell.
+    pub sessions_lost: u64,
+    /// Events of the sessions that are there again, which are not.
     pub events_lost: u64,
+    /// Nothing of the file could be read: what was in it is not known.
+    pub is_unreadable: bool,
 }
 
 /// Replaces a damaged database by what is whole of it.
@@ -153,8 +172,9 @@ pub(crate) fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
         to.commit()?;
         Ok((u64::from(sessions), lost))
     });
-    let (sessions, events_lost) = copied.map_err(|error| failed(&error))?;
+    let (sessions, lost) = copied.map_err(|error| failed(&error))?;
     to.close().map_err(|(_, error)| failed(&error))?;
+    let is_unreadable = from.is_none();
     drop(from);
 
     let damaged = aside(path, "damaged");
@@ -170,13 +190,16 @@ pub(crate) fn salvage(path: &Path) -> Result<Salvaged, OpenError> {
     }
     remove(&repaired)?;
     rename(&new, path)?;
-    Ok(Salvaged { damaged, sessions, events_lost })
+    let Lost { sessions: sessions_lost, events: events_lost } = lost;
+    Ok(Salvaged { damaged, sessions, sessions_lost, events_lost, is_unreadable })
 }
 
 /// Opens a database whose beginning, at least, can be read.
 fn readable(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
+    // One that is shorter than it says is read as far as it goes.
+    db.execute_batch("PRAGMA writable_schema = ON")?;
     db.query_row("SELECT count(*) FROM log WHERE id = 0", [], |_| Ok(()))?;
     Ok(db)
 }
@@ -214,26 +237,24 @@ fn remove(path: &Path) -> Result<(), OpenError> {
 
 /// Copies the rows that can be read and are what was written.
 fn copy(from: &Connection, to: &Connection, table: &Table) -> rusqlite::Result<()> {
-    let Table { name, columns, order, sum } = table;
-    let count = columns.split(',').count();
-    let places = vec!["?"; count].join(", ");
+    let Table { name, columns, order, .. } = table;
+    let places = vec!["?"; table.width()].join(", ");
     let sql = format!("INSERT OR IGNORE INTO {name} ({columns}) VALUES ({places})");
     let mut insert = to.prepare(&sql)?;
+    let number = table.number();
+    let shown = number.unwrap_or("0");
     let descending = order.split(',').map(|column| format!("{column} DESC")).collect::<Vec<_>>();
-    for order in [(*order).to_owned(), descending.join(", ")] {
-        let sql = format!("SELECT {columns} FROM {name} ORDER BY {order}");
+    // The last numbers that were read from either end.
+    let mut reached: [Option<i64>; 2] = [None; 2];
+    for (order, reached) in [(*order).to_owned(), descending.join(", ")].iter().zip(&mut reached) {
+        let sql = format!("SELECT {columns}, {shown} FROM {name} ORDER BY {order}");
         let Ok(mut select) = from.prepare(&sql) else { return Ok(()) };
         let Ok(mut rows) = select.query([]) else { return Ok(()) };
         loop {
             match rows.next() {
                 Ok(Some(row)) => {
-                    let values =
-                        (0..count).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>();
-                    let Ok(values) = values else { continue };
-                    if sum.is_none_or(|(at, of)| is_whole(&values, at, of)) {
-                        // One that does not fit in is as good as damaged.
-                        let _ = insert.execute(params_from_iter(values));
-                    }
+                    *reached = row.get(table.width()).ok().or(*reached);
+                    take(&mut insert, table, row);
                 }
                 Ok(None) => return Ok(()),
                 // From the other end.
@@ -241,7 +262,35 @@ fn copy(from: &Connection, to: &Connection, table: &Table) -> rusqlite::Result<(
             }
         }
     }
+    let Some(number) = number else { return Ok(()) };
+    let sql = format!("SELECT {columns} FROM {name} WHERE {number} = ?1");
+    let Ok(mut select) = from.prepare(&sql) else { return Ok(()) };
+    // Where no row of one end was read, those next to the other end.
+    let between = match reached {
+        [Some(below), Some(above)] => below + 1..above.min(below.saturating_add(MAX_ASKED_FOR)),
+        [Some(below), None] => below + 1..below.saturating_add(MAX_ASKED_FOR),
+        [None, Some(above)] => above.saturating_sub(MAX_ASKED_FOR)..above,
+        [None, None] => 1..MAX_ASKED_FOR,
+    };
+    for number in between {
+        if let Ok(mut rows) = select.query([number])
+            && let Ok(Some(row)) = rows.next()
+        {
+            take(&mut insert, table, row);
+        }
+    }
     Ok(())
+}
+
+/// Copies a row if it is what was written.
+fn take(insert: &mut Statement<'_>, table: &Table, row: &Row<'_>) {
+    let values = (0..table.width()).map(|at| row.get(at)).collect::<Result<Vec<Value>, _>>();
+    if let Ok(values) = values
+        && table.sum.is_none_or(|(at, of)| is_whole(&values, at, of))
+    {
+        // One that does not fit in is as good as damaged.
+        let _ = insert.execute(params_from_iter(values));
+    }
 }
 
 fn is_whole(values: &[Value], sum: usize, of: &[usize]) -> bool {
@@ -256,8 +305,15 @@ fn is_whole(values: &[Value], sum: usize, of: &[usize]) -> bool {
     values.get(sum) == Some(&Value::Integer(hasher.finalize().into()))
 }
 
-/// Repairs sessions that have lost a part. Returns how many events are lost.
-fn mend(db: &Connection) -> rusqlite::Result<u64> {
+/// What is known to be lost.
+#[derive(Clone, Copy, Debug)]
+struct Lost {
+    sessions: u64,
+    events: u64,
+}
+
+/// Repairs sessions that have lost a part.
+fn mend(db: &Connection) -> rusqlite::Result<Lost> {
     let rows = |sql: &str| -> rusqlite::Result<Vec<(i64, String)>> {
         let mut select = db.prepare(sql)?;
         let rows = select.query_map([], |row| row.try_into())?;
@@ -270,7 +326,12 @@ fn mend(db: &Connection) -> rusqlite::Result<u64> {
         lost += mend_log(db, number, &mut row)?;
         sessions.insert(row.session.id);
     }
-    for table in ["log", "inbound", "message", "question", "request"] {
+    let parts = ["log", "inbound", "message", "question", "request"];
+    let all = parts.map(|table| format!("SELECT session FROM {table}")).join(" UNION ");
+    let sql =
+        format!("SELECT count(*) FROM ({all}) WHERE session NOT IN (SELECT number FROM session)");
+    let gone: u32 = db.query_row(&sql, [], |row| row.get(0))?;
+    for table in parts {
         let sql = format!("DELETE FROM {table} WHERE session NOT IN (SELECT number FROM session)");
         db.execute(&sql, [])?;
     }
@@ -313,7 +374,7 @@ fn mend(db: &Connection) -> rusqlite::Result<u64> {
             put_due(db, &due, &body)?;
         }
     }
-    Ok(lost)
+    Ok(Lost { sessions: gone.into(), events: lost })
 }
 
 fn put_due(db: &Connection, due: &DueRow, body: &Body) -> rusqlite::Result<usize> {

@@ -180,12 +180,67 @@ fn what_is_whole_of_a_damaged_file_is_kept_wherever_the_damage_is() {
     assert!(least > all / 3, "one page took {} of {all} events", all - least);
 }
 
+/// The store in this file, with these of its pages damaged.
+fn with_damage(file: &Path, pages: &[u64]) -> (tempfile::TempDir, footbridge_store_sqlite::Opened) {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::copy(file, directory.path().join("store.db")).expect("copied");
+    for page in pages {
+        damage(directory.path(), *page, 1);
+    }
+    // The first start may have to find it where it reads.
+    if let Ok(mut opened) = open(directory.path())
+        && opened.salvaged.is_none()
+    {
+        let _ = (1..=SESSIONS).filter(|n| log(&mut opened.store, *n).is_ok()).count();
+    }
+    let opened = open(directory.path()).expect("a store");
+    (directory, opened)
+}
+
+#[test]
+fn what_lies_between_two_damaged_pages_is_kept_as_well() {
+    let original = tempfile::tempdir().expect("a directory");
+    fill(original.path());
+    let file = original.path().join("store.db");
+    let pages = file.metadata().expect("there").len() / PAGE;
+    let all = (SESSIONS * (EVENTS + 1)) as usize;
+    let kept = |pages: &[u64]| whole(&mut with_damage(&file, pages).1.store);
+    for (one, other) in [(4, 2), (3, 2), (5, 3)].map(|(a, b)| (pages / a, pages / b)) {
+        let (lost, lost_too) = (all - kept(&[one]), all - kept(&[other]));
+        let both = kept(&[one, other]);
+        assert!(both + lost + lost_too >= all, "{one} and {other}: {both} of {all}");
+    }
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_read_as_far_as_it_goes() {
+    let original = tempfile::tempdir().expect("a directory");
+    let copy = tempfile::tempdir().expect("a directory");
+    fill(original.path());
+    // A copy has its tables elsewhere.
+    backup(original.path(), copy.path()).expect("copied");
+    for home in [&original, &copy] {
+        let path = home.path().join("store.db");
+        let file = fs::OpenOptions::new().write(true).open(&path).expect("opened");
+        let length = file.metadata().expect("there").len();
+        file.set_len(length - length / 25 - 100).expect("cut");
+        let mut opened = open(home.path()).expect("a store");
+        let salvaged = opened.salvaged.take().expect("salvaged");
+        assert!(!salvaged.is_unreadable);
+        assert_eq!(salvaged.sessions + salvaged.sessions_lost, u64::from(SESSIONS), "{salvaged:?}");
+        let all = (SESSIONS * (EVENTS + 1)) as usize;
+        let kept = whole(&mut opened.store);
+        assert!(kept > all / 3, "{kept} of {all}, {salvaged:?}");
+    }
+}
+
 #[test]
 fn a_file_that_is_no_database_is_put_aside() {
     let directory = tempfile::tempdir().expect("a directory");
     fs::write(directory.path().join("store.db"), vec![7; 100_000]).expect("written");
     let opened = open(directory.path()).expect("a store");
     let salvaged = opened.salvaged.expect("salvaged");
+    assert!(salvaged.is_unreadable);
     assert_eq!(salvaged.sessions, 0);
     assert_eq!(fs::read(&salvaged.damaged).expect("kept"), vec![7; 100_000]);
 }
