@@ -103,6 +103,8 @@ struct Pipes<'a> {
     has_input_ended: bool,
     /// Whether both directions are one socket.
     is_socket: bool,
+    /// Why the other side of a socket takes no more. What it sent before is still to be read.
+    gone: Option<io::Error>,
     close_by: Option<Instant>,
 }
 
@@ -124,6 +126,7 @@ impl<'a> Pipes<'a> {
             is_paused: false,
             has_input_ended: false,
             is_socket: false,
+            gone: None,
             close_by: None,
         }
     }
@@ -137,6 +140,10 @@ impl<'a> Pipes<'a> {
             }
             self.take_orders();
             let is_late = self.close_by.is_some_and(|at| at <= Instant::now());
+            let has_gone = self.gone.is_some();
+            if has_gone && (self.has_input_ended || self.close_by.is_some()) {
+                return self.close(self.gone.as_ref());
+            }
             if self.close_by.is_some() && (self.pending.is_empty() || is_late) {
                 return self.close(is_late.then(|| Errno::TIMEDOUT.into()).as_ref());
             }
@@ -154,17 +161,19 @@ impl<'a> Pipes<'a> {
         let is_writing = !self.pending.is_empty();
         // Even with nothing to write: the reader's end is always reported.
         let flags = if is_writing { PollFlags::OUT } else { PollFlags::empty() };
-        let ready = self.inbox.wait([input, Some((self.output, flags))], self.close_by);
+        let output = self.gone.is_none().then_some((self.output, flags));
+        let ready = self.inbox.wait([input, output], self.close_by);
         let (is_readable, is_writable) = match ready {
             Ok([is_readable, is_writable]) => (is_readable, is_writable),
             Err(error) => return Ok(Err(error)),
         };
-        // What came before the other side of a socket went away is still to be read.
-        if is_writable && !is_writing && !(self.is_socket && is_readable) {
-            return Ok(Err(Errno::PIPE.into()));
-        }
-        if is_writable && let Err(error) = self.write()? {
-            return Ok(Err(error));
+        if is_writable {
+            let written = if is_writing { self.write()? } else { Err(Errno::PIPE.into()) };
+            match written {
+                Ok(()) => {}
+                Err(error) if self.is_socket && !self.has_input_ended => self.gone = Some(error),
+                error => return Ok(error),
+            }
         }
         if is_readable { self.read(scratch) } else { Ok(Ok(())) }
     }

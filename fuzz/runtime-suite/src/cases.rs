@@ -127,6 +127,7 @@ macro_rules! action_tests {
         $crate::tests!($runtime, actions::local:
             a_local_socket_is_a_byte_stream_in_both_directions,
             what_came_before_the_other_side_went_away_is_read,
+            what_came_before_a_message_could_not_be_sent_is_read,
             a_local_socket_that_is_not_there_or_not_listened_to_fails,
         );
         $crate::tests!($runtime, actions::trees:

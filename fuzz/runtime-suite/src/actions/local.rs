@@ -78,6 +78,19 @@ pub fn what_came_before_the_other_side_went_away_is_read<R: Runtime>() {
     driven.end();
 }
 
+pub fn what_came_before_a_message_could_not_be_sent_is_read<R: Runtime>() {
+    let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
+    let (op, mut peer) = connected(&mut driven, directory.path());
+    driven.act(Action::Pause { op });
+    peer.write_all(b"the answer").expect("written");
+    drop(peer);
+    driven.act(Action::Send { op, message: Message::Binary(Bytes::from_static(b"too late")) });
+    driven.act(Action::Resume { op });
+    assert_eq!(all(&driven), b"the answer");
+    driven.act(Action::Cancel { op });
+    driven.end();
+}
+
 pub fn a_local_socket_that_is_not_there_or_not_listened_to_fails<R: Runtime>() {
     let (mut driven, directory) = (Driven::start::<R>(), tempfile::tempdir().expect("a directory"));
     let op = open(&mut driven, &directory.path().join("none"));
