@@ -175,7 +175,7 @@ impl ServerCertVerifier for Verifier {
 }
 
 const HINT: &str = "give the certificate of the authority that has signed it, or the server's own, \
-     as --ca-file";
+     as --ca-file (a relay that asks its provider: --oidc-ca-file)";
 
 fn is_about_the_issuer(error: &CertificateError) -> bool {
     match error {

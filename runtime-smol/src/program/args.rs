@@ -130,6 +130,8 @@ pub(super) struct Oidc {
     pub(super) issuer: String,
     pub(super) client_id: String,
     pub(super) client_secret_file: Option<PathBuf>,
+    /// Whom to trust in addition where the provider is asked.
+    pub(super) ca_file: Option<PathBuf>,
 }
 
 /// What a relay presents to those who connect by TLS.
@@ -653,15 +655,17 @@ fn tls(settings: &Settings) -> Result<Option<Tls>, Error> {
 
 fn oidc(settings: &Settings) -> Result<Option<Box<Oidc>>, Error> {
     let secret = settings.oidc_client_secret_file.value.clone();
-    match (&settings.oidc_issuer.value, &settings.oidc_client_id.value, secret) {
-        (Some(issuer), Some(client), client_secret_file) => Ok(Some(Box::new(Oidc {
+    let ca_file = settings.oidc_ca_file.value.clone();
+    match (&settings.oidc_issuer.value, &settings.oidc_client_id.value, (secret, ca_file)) {
+        (Some(issuer), Some(client), (client_secret_file, ca_file)) => Ok(Some(Box::new(Oidc {
             issuer: issuer.0.clone(),
             client_id: client.0.clone(),
             client_secret_file,
+            ca_file,
         }))),
-        (None, None, None) => Ok(None),
+        (None, None, (None, None)) => Ok(None),
         _ => Err(Error::usage(
-            "--oidc-issuer and --oidc-client-id go together, and --oidc-client-secret-file with both: the provider shows them where this relay is registered as its client",
+            "--oidc-issuer and --oidc-client-id go together, and --oidc-client-secret-file and --oidc-ca-file with both: the provider shows them where this relay is registered as its client",
         )),
     }
 }

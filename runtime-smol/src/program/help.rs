@@ -646,6 +646,9 @@ const SERVE: &str = "      --listen ADDR:PORT     Address to listen on; port 0 p
       --oidc-client-id ID    What the provider calls this relay
       --oidc-client-secret-file FILE
                              The secret that it shares with this relay, if any
+      --oidc-ca-file FILE    Certificates (PEM) to trust in addition to the
+                             well-known ones where this relay asks others: the
+                             provider, and services that push notifications
 ";
 
 const SERVE_TLS: &str =

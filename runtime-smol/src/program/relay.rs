@@ -174,6 +174,8 @@ pub(super) fn build(
         config.policy.ended_for = keep_ended;
     }
     config.assets = Presented::assets(presented);
+    // A provider within a company has that company's authority.
+    let extra_ca = serve.oidc.as_ref().and_then(|oidc| oidc.ca_file.clone());
     let certificate = presented.map(|presented| presented.certificate.clone());
     if let Some(certificate) = &certificate {
         config.hosts.extend(certificate.names()?);
@@ -183,6 +185,7 @@ pub(super) fn build(
     let log = event_log(serve);
     let on_certificate: CertificateReport = Box::new(move |notice| log_certificate(log, notice));
     let host = Host::new(HostOptions {
+        extra_ca,
         certificate,
         on_certificate: Some(on_certificate),
         store: Some(store),

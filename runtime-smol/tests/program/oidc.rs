@@ -11,9 +11,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use futures_rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use futures_rustls::rustls::SignatureScheme;
 use futures_rustls::rustls::crypto::ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+use futures_rustls::rustls::crypto::ring::default_provider;
 use futures_rustls::rustls::crypto::ring::sign::any_supported_type;
+use futures_rustls::rustls::{ServerConfig, ServerConnection, SignatureScheme, StreamOwned};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::client::{Ready, ready};
@@ -86,22 +88,59 @@ fn form(text: &str) -> BTreeMap<String, String> {
 
 impl Provider {
     fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// The same by TLS, with a certificate of its company's own authority, which is written into this file.
+    fn start_in_a_company(authority: &Path) -> Self {
+        let mut params = CertificateParams::new([]).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let own = KeyPair::generate().expect("a key");
+        let ca = CertifiedIssuer::self_signed(params, own).expect("a certificate");
+        std::fs::write(authority, ca.pem()).expect("written");
+        let key = KeyPair::generate().expect("a key");
+        let params = CertificateParams::new(["127.0.0.1".to_owned()]).expect("an address");
+        let certificate = params.signed_by(&key, &ca).expect("signed");
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .expect("they fit");
+        Self::start_with(Some(Arc::new(config)))
+    }
+
+    fn start_with(tls: Option<Arc<ServerConfig>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let issuer = format!("http://{}/realm", listener.local_addr().expect("an address"));
-        let provider = Self { issuer, logins: Arc::default() };
+        let address = listener.local_addr().expect("an address");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let provider =
+            Self { issuer: format!("{scheme}://{address}/realm"), logins: Arc::default() };
         let served = provider.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                served.serve(&stream);
+                let Some(tls) = &tls else {
+                    served.serve(stream);
+                    continue;
+                };
+                let connection = ServerConnection::new(Arc::clone(tls)).expect("a server");
+                let mut stream = StreamOwned::new(connection, stream);
+                // Whoever trusts nobody here goes away without a word.
+                if stream.conn.complete_io(&mut stream.sock).is_ok() {
+                    served.serve(stream);
+                }
             }
         });
         provider
     }
 
-    fn serve(&self, stream: &TcpStream) {
+    fn serve(&self, stream: impl Read + Write) {
         let mut reader = BufReader::new(stream);
         let mut line = String::new();
-        reader.read_line(&mut line).expect("a request");
+        if reader.read_line(&mut line).is_err() || line.is_empty() {
+            return;
+        }
         let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
         let (mut length, mut authorization) = (0, String::new());
         loop {
@@ -132,8 +171,8 @@ impl Provider {
             "HTTP/1.1 {status} OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
             answer.len()
         );
-        let mut stream = stream;
-        let _ = stream.write_all((head + &answer).as_bytes());
+        let stream = reader.get_mut();
+        let _ = stream.write_all((head + &answer).as_bytes()).and_then(|()| stream.flush());
     }
 
     fn document(&self) -> Value {
@@ -302,4 +341,56 @@ fn people_whom_the_owner_has_named_sign_in_with_the_provider_and_nobody_else() {
     // With half of what it takes, a relay does not start.
     let half = output(home, &["relay", "--listen", ":0", "--oidc-issuer", &provider.issuer]);
     assert_eq!(half.status.code(), Some(2));
+}
+
+#[test]
+fn a_provider_whose_certificate_is_of_a_companys_own_authority_is_asked_where_a_file_says_so() {
+    let home = tempfile::tempdir().expect("a directory");
+    let home = home.path();
+    let authority = home.join("company.pem");
+    let provider = Provider::start_in_a_company(&authority);
+    let secret = home.join("secret");
+    std::fs::write(&secret, SECRET).expect("written");
+    let own = ["relay", "--listen", ":0", "--json", "--oidc-issuer", &provider.issuer];
+    let own = [&own[..], &["--oidc-client-id", CLIENT, "--oidc-client-secret-file"]].concat();
+    let own = [&own[..], &[secret.to_str().expect("text")]].concat();
+    let with = |file: &Path| {
+        let file = file.to_str().expect("text").to_owned();
+        let mut args: Vec<String> = own.iter().map(|arg| (*arg).to_owned()).collect();
+        args.extend(["--oidc-ca-file".to_owned(), file]);
+        args
+    };
+    // Discovery, keys and tokens: the relay knows who this is, and that nobody has named them.
+    let mut program = Running::start(footbridge(home).args(with(&authority)));
+    let relay = ready(&mut program);
+    let eva = ("subject-e", "eva@example.org");
+    let (status, words) = sign_in(&relay, &provider, "c1", eva);
+    assert_eq!((status, words.contains("--oidc-email eva@example.org")), (403, true), "{words}");
+    drop(program);
+    // Without the file nobody is believed, and the log says what to do.
+    let mut program = Running::start(
+        footbridge(home)
+            .args(&own)
+            .stderr(std::fs::File::create(home.join("log")).expect("a file")),
+    );
+    let relay = ready(&mut program);
+    assert_eq!(browse(&relay, "/v1/oidc/start", "").0, 502);
+    until("the log says so", || {
+        let log = std::fs::read_to_string(home.join("log")).expect("a log");
+        (log.contains("UnknownIssuer") && log.contains("--oidc-ca-file")).then_some(())
+    });
+    drop(program);
+    // What is no certificate is named before anything listens.
+    let nothing = home.join("nothing.pem");
+    std::fs::write(&nothing, "-----BEGIN NOTHING\n").expect("written");
+    for (file, why) in [(&secret, "PEM"), (&nothing, "nothing.pem"), (&home.join("x"), "/x")] {
+        let args = with(file);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let ended = output(home, &args);
+        let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+        let named = said.contains(file.to_str().expect("text")) && said.contains(why);
+        assert!(ended.status.code() != Some(0) && named && ended.stdout.is_empty(), "{said}");
+    }
+    let alone = output(home, &["relay", "--listen", ":0", "--oidc-ca-file", "company.pem"]);
+    assert_eq!(alone.status.code(), Some(2));
 }

@@ -180,6 +180,7 @@ settings! {
     oidc_issuer: Option<PlainText>, [Up, Relay], None;
     oidc_client_id: Option<PlainText>, [Up, Relay], None;
     oidc_client_secret_file: Option<PathBuf>, [Up, Relay], None;
+    oidc_ca_file: Option<PathBuf>, [Up, Relay], None;
     no_trusted_device: bool, [LogIn], false;
     relay: Option<BaseUrl>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
     ca_file: Option<PathBuf>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;

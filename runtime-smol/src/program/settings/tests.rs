@@ -71,6 +71,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("oidc_issuer", "\"https://id.example/\"", "https://id.example/"),
         ("oidc_client_id", "\"footbridge\"", "footbridge"),
         ("oidc_client_secret_file", "\"/s\"", "/s"),
+        ("oidc_ca_file", "\"/o\"", "/o"),
         ("no_trusted_device", "true", "true"),
         ("relay", "\"https://b.example\"", "https://b.example"),
         ("ca_file", "\"/ca\"", "/ca"),
