@@ -414,7 +414,7 @@ fn refuse(cx: &mut Cx, op: OpId, error: &OidcError) {
 
 /// What the provider says, so that it can be shown.
 fn plain(text: &str) -> String {
-    const MAX_SHOWN_CHARS: usize = 200;
+    const MAX_SHOWN_CHARS: usize = 400;
     text.chars().filter(|c| !is_hidden(*c)).take(MAX_SHOWN_CHARS).collect()
 }
 
