@@ -31,6 +31,7 @@ use crate::contract::event::{Event, ExitStatus};
 use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
 use crate::engine::uuid::uuid;
+use crate::hosting::answerer::Callbacks;
 use crate::hosting::conversation::conversation_of;
 use crate::hosting::served::{Agent, Audience, ClientKey, Out, Turn};
 use crate::wire::control;
@@ -143,7 +144,7 @@ impl Chat {
     /// Starts the agent with its first step.
     pub fn new(config: ChatConfig) -> Self {
         let mut cx = Cx::new();
-        let mut agent = Agent::new(config.grace, NO_CALLBACKS);
+        let mut agent = Agent::new(config.grace, Callbacks::Refused(NO_CALLBACKS));
         agent.start(&mut cx.fx, (), config.agent);
         let rng = Rng::with_seed(config.seed);
         let role =

@@ -28,10 +28,13 @@ pub(super) struct Frame<'a> {
     /// Of a `resume` and an `ack`: the last line of the other side that is safe here.
     #[serde(default)]
     pub(super) received: u64,
-    /// Of a `resume`, and of a `gap`: the next line is the one after this.
+    /// Of a `resume`, a `gap` and a `skip`: the next line is the one after this.
     #[serde(default)]
     pub(super) from: u64,
-    /// Of a server's `resume`: the agent's open questions.
+    /// Of a client's `resume`: it can be told to skip lines.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub(super) skips: bool,
+    /// Of a server's `resume`: the agent's open questions that are this client's to answer.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) questions: Vec<Box<RawValue>>,
 }

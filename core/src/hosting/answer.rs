@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::base::text::Text;
+use crate::wire::callback::{self, Callback};
 use crate::wire::control::{self, Fields, FieldsOf, PermissionAnswer};
 use crate::wire::to_text;
 
@@ -50,6 +51,22 @@ pub(crate) fn read(id: &str, question: &Text, line: &Text) -> Result<Text, Strin
             Ok(control::success(id, &answer))
         }
         _ => Err("its subtype is neither success nor error".to_owned()),
+    }
+}
+
+/// The answer of the client that was asked. One that the agent could not read is none: it would run
+/// what the question guards.
+pub(crate) fn of_client(id: &str, callback: Callback, line: &Text) -> Result<Text, String> {
+    match callback::response_of(line.as_str()) {
+        Err(reason) => Ok(callback.refusal(id, &reason)),
+        Ok(response) => match callback.unclear(response) {
+            Some(why) => Err(why),
+            None => {
+                let raw: &RawValue =
+                    serde_json::from_str(response).map_err(|error| error.to_string())?;
+                Ok(control::success(id, &raw))
+            }
+        },
     }
 }
 

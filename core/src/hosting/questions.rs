@@ -48,7 +48,7 @@ pub(crate) struct Reply {
     pub(crate) callback: Option<Callback>,
 }
 
-/// A question that no client has answered in time.
+/// A question that no client has answered in time, or can answer any more.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Expired {
     pub(crate) id: String,
@@ -111,6 +111,11 @@ impl Questions {
         self.open.values().filter(|question| question.callback.is_none()).count()
     }
 
+    /// What an open question is if it is one to a client.
+    pub(crate) fn callback(&self, id: &str) -> Option<Callback> {
+        Some(self.open.get(id)?.callback?.0)
+    }
+
     /// The agent no longer waits for an answer.
     pub(crate) fn cancel(&mut self, id: &str) {
         self.open.remove(id);
@@ -143,6 +148,19 @@ impl Questions {
             _ => true,
         });
         expired
+    }
+
+    /// Takes off all questions to a client.
+    pub(crate) fn take_callbacks(&mut self) -> Vec<Expired> {
+        let mut taken = Vec::new();
+        self.open.retain(|id, open| match open.callback {
+            Some((callback, _)) => {
+                taken.push(Expired { id: id.clone(), callback, times: open.times });
+                false
+            }
+            None => true,
+        });
+        taken
     }
 
     /// The agent is gone.

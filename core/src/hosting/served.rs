@@ -1,5 +1,5 @@
 //! An agent that serves several clients: its process, what it asks, and what it was asked. The first
-//! answer to a question counts.
+//! answer to a question counts; hooks and MCP servers are asked of the client that has declared them.
 
 use alloc::borrow::Cow;
 use alloc::boxed::Box;
@@ -13,6 +13,7 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::answer::{self, renamed_request, renamed_response};
+use super::answerer::{Answerer, Callbacks};
 use crate::base::limits::{
     AGENT_INPUT_HIGH_WATER_BYTES, AGENT_LOW_WATER_BYTES, MAX_LINE_BYTES, MAX_OPEN_REQUESTS,
     MAX_RECENT_UUIDS,
@@ -24,7 +25,7 @@ use crate::contract::event::{Event, ExitStatus};
 use crate::engine::effects::Effects;
 use crate::hosting::output::{self, Part, Strays};
 use crate::hosting::process::{Process, ProcessEvent};
-use crate::hosting::questions::{Asked, Questions, Reply};
+use crate::hosting::questions::{Asked, Expired, Questions, Reply};
 use crate::peer::envelope::Envelope;
 use crate::transport::dedupe::Recent;
 use crate::wire::callback::{Callback, Declaration};
@@ -54,6 +55,14 @@ impl Audience {
     }
 }
 
+/// Why a tool's guard is refused that nobody answers.
+const NOBODY: &str = "no client answers this";
+/// The same, if somebody could have.
+const SILENT: &str =
+    "the client that declared this hook or MCP server did not answer in time, or is gone";
+
+const TOO_MANY: &str = "too many questions are open";
+
 /// What clients are to be sent.
 pub(crate) type Out = Vec<(Text, Audience)>;
 
@@ -81,8 +90,9 @@ pub(crate) enum Turn {
 pub(crate) struct Agent {
     pub(crate) process: Process,
     questions: Questions,
-    /// The lines of the open ones, by id.
-    open: BTreeMap<String, Text>,
+    /// The lines of the open ones, and who may answer them, by id.
+    open: BTreeMap<String, (Text, Audience)>,
+    answerer: Answerer,
     requests: BTreeMap<String, Request>,
     next_request: u64,
     seen: Recent,
@@ -91,16 +101,15 @@ pub(crate) struct Agent {
     in_pipe: VecDeque<usize>,
     in_pipe_bytes: usize,
     is_full: bool,
-    /// What a client is told that declares hooks or MCP servers.
-    no_callbacks: &'static str,
 }
 
 impl Agent {
-    pub(crate) const fn new(grace: Duration, no_callbacks: &'static str) -> Self {
+    pub(crate) const fn new(grace: Duration, callbacks: Callbacks) -> Self {
         Self {
             process: Process::new(grace, MAX_LINE_BYTES),
             questions: Questions::new(),
             open: BTreeMap::new(),
+            answerer: Answerer::new(callbacks),
             requests: BTreeMap::new(),
             next_request: 1,
             seen: Recent::new(MAX_RECENT_UUIDS),
@@ -109,7 +118,6 @@ impl Agent {
             in_pipe: VecDeque::new(),
             in_pipe_bytes: 0,
             is_full: false,
-            no_callbacks,
         }
     }
 
@@ -146,14 +154,63 @@ impl Agent {
         }
     }
 
-    /// The questions that nobody has answered.
-    pub(crate) fn open_questions(&self) -> impl Iterator<Item = &Text> {
-        self.open.values()
+    /// The questions that a person could answer.
+    pub(crate) fn waiting(&self) -> usize {
+        self.questions.of_people()
     }
 
-    pub(crate) fn raw_questions(&self) -> Vec<Box<RawValue>> {
-        let lines = self.open.values().map(|line| String::from(line.as_str()));
+    /// Those that this client could.
+    pub(crate) fn open_questions(&self, client: ClientKey) -> impl Iterator<Item = &Text> {
+        let own = self.open.values().filter(move |(_, audience)| audience.includes(client));
+        own.map(|(line, _)| line)
+    }
+
+    pub(crate) fn raw_questions(&self, client: ClientKey) -> Vec<Box<RawValue>> {
+        let lines = self.open_questions(client).map(|line| String::from(line.as_str()));
         lines.filter_map(|line| RawValue::from_string(line).ok()).collect()
+    }
+
+    /// A client is connected again.
+    pub(crate) fn came(&mut self, client: ClientKey) {
+        self.answerer.came(client);
+    }
+
+    /// A client is no longer connected, and may come back or not.
+    pub(crate) fn left<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        client: ClientKey,
+        may_return: bool,
+    ) -> Out {
+        let is_gone = self.answerer.left(client, may_return);
+        if is_gone { self.refuse_callbacks(fx, SILENT) } else { Out::new() }
+    }
+
+    /// What the agent has asked a client is not answered any more.
+    fn refuse_callbacks<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, reason: &str) -> Out {
+        let callbacks = self.questions.take_callbacks();
+        self.refuse(fx, callbacks, reason)
+    }
+
+    fn refuse<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        callbacks: Vec<Expired>,
+        reason: &str,
+    ) -> Out {
+        let mut out = Out::new();
+        for Expired { id, callback, times } in callbacks {
+            for _ in 0..times {
+                self.give(fx, &callback.refusal(&id, reason));
+            }
+            if let Some((_, audience)) = self.open.remove(&id) {
+                out.push((control::cancel_request(&id), audience));
+            }
+            let (request_id, reason) = (id.as_str().into(), reason.into());
+            let withdrawn = LogMessage::CallbackWithdrawn { request_id, reason };
+            out.push((withdrawn.to_line(), Audience::All));
+        }
+        out
     }
 
     /// Something has happened to its process.
@@ -176,12 +233,17 @@ impl Agent {
             let strays = self.strays.take(fx.now().mono);
             turns.push(Turn::Said(strays.into_iter().map(reported).collect()));
         }
+        let expired = self.questions.expire(fx.now().mono);
+        if !expired.is_empty() {
+            turns.push(Turn::Said(self.refuse(fx, expired, SILENT)));
+        }
         turns
     }
 
     /// When something is.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.process.deadline().into_iter().chain(self.strays.deadline()).min()
+        let (own, questions) = (self.process.deadline(), self.questions.deadline());
+        own.into_iter().chain(self.strays.deadline()).chain(questions).min()
     }
 
     fn routed<P: Clone, N>(
@@ -234,41 +296,14 @@ impl Agent {
                 self.give(fx, &refusal);
             }
             (Kind::ControlRequest, Some(id)) => {
-                let subtype = head.subtype.unwrap_or_default();
-                if let Some(callback) = Callback::of(&subtype, text.as_str()) {
-                    // Nobody here has declared anything: a hook never fails open (M-6).
-                    let refusal = callback.refusal(&id, "no client answers this");
-                    return self.give(fx, &refusal);
-                }
-                let bytes = self.open.values().map(Text::len).sum::<usize>() + text.len();
-                if bytes > MAX_LINE_BYTES && !self.open.is_empty() {
-                    // All of them have to fit into what a client that comes back is told at once.
-                    let refusal = control::error(&id, "too many questions are open");
-                    return self.give(fx, &refusal);
-                }
-                match self.questions.ask(id.clone(), self.lines, text, None) {
-                    Asked::Open => {
-                        self.open.insert(id, text.clone());
-                        out.push((text.clone(), Audience::All));
-                    }
-                    Asked::TooMany => {
-                        let refusal = control::error(&id, "too many questions are open");
-                        self.give(fx, &refusal);
-                    }
-                    Asked::Ambiguous { times, .. } => {
-                        self.open.remove(&id);
-                        let refusal = control::error(&id, control::AMBIGUOUS);
-                        for _ in 0..times {
-                            self.give(fx, &refusal);
-                        }
-                        out.push((control::cancel_request(&id), Audience::All));
-                    }
-                }
+                let callback = Callback::of(&head.subtype.unwrap_or_default(), text.as_str());
+                self.asked(fx, out, (id, callback), text);
             }
             (Kind::ControlCancelRequest, Some(id)) => {
                 self.questions.cancel(&id);
-                self.open.remove(&id);
-                out.push((text.clone(), Audience::All));
+                let audience =
+                    self.open.remove(&id).map_or(Audience::All, |(_, audience)| audience);
+                out.push((text.clone(), audience));
             }
             (Kind::ControlResponse, Some(id)) => {
                 // One to nobody's request is nobody's.
@@ -283,6 +318,45 @@ impl Agent {
             (Kind::User, _)
                 if head.uuid.as_deref().is_some_and(|uuid| self.seen.contains(uuid)) => {}
             _ => out.push((text.clone(), Audience::All)),
+        }
+    }
+
+    /// It asks something: a person, or the client that has declared a hook or an MCP server.
+    fn asked<P: Clone, N>(
+        &mut self,
+        fx: &mut Effects<P, N>,
+        out: &mut Out,
+        (id, callback): (String, Option<Callback>),
+        text: &Text,
+    ) {
+        let (audience, until) = match (callback, self.answerer.asked()) {
+            (None, _) => (Audience::All, None),
+            (Some(callback), Some(client)) => {
+                let until = fx.now().mono + self.answerer.limit_of(text);
+                (Audience::Only(client), Some((callback, until)))
+            }
+            // A hook never fails open (M-6).
+            (Some(callback), None) => return self.give(fx, &callback.refusal(&id, NOBODY)),
+        };
+        let bytes = self.open.values().map(|(line, _)| line.len()).sum::<usize>() + text.len();
+        if bytes > MAX_LINE_BYTES && !self.open.is_empty() {
+            // All of them have to fit into what a client that comes back is told at once.
+            return self.give(fx, &refusal(callback, &id, TOO_MANY));
+        }
+        match self.questions.ask(id.clone(), self.lines, text, until) {
+            Asked::Open => {
+                self.open.insert(id, (text.clone(), audience));
+                out.push((text.clone(), audience));
+            }
+            Asked::TooMany => self.give(fx, &refusal(callback, &id, TOO_MANY)),
+            Asked::Ambiguous { times, callback } => {
+                self.open.remove(&id);
+                let refusal = refusal(callback, &id, control::AMBIGUOUS);
+                for _ in 0..times {
+                    self.give(fx, &refusal);
+                }
+                out.push((control::cancel_request(&id), Audience::All));
+            }
         }
     }
 
@@ -348,8 +422,9 @@ impl Agent {
         line: &Text,
     ) -> Out {
         let refuse = |reason| Vec::from([(control::error(id, reason), Audience::Only(client))]);
-        if Declaration::of(line.as_str()).is_some_and(|declared| declared.asks()) {
-            return refuse(self.no_callbacks);
+        let declaration = Declaration::of(line.as_str());
+        if let Some(Err(why)) = declaration.as_ref().map(|it| self.answerer.check(client, it)) {
+            return refuse(why);
         }
         if self.requests.len() >= MAX_OPEN_REQUESTS {
             return refuse("too many requests are open");
@@ -360,8 +435,11 @@ impl Agent {
             return refuse("this is no request");
         };
         self.requests.insert(name, Request { client, id: id.into() });
+        let over = declaration.and_then(|it| self.answerer.declare(client, &it, line));
+        // Before the agent can ask whoever it is told of now.
+        let out = over.map_or_else(Out::new, |reason| self.refuse_callbacks(fx, reason));
         self.give(fx, &renamed);
-        Out::new()
+        out
     }
 
     /// The first answer counts. Whoever comes later is told that it is over.
@@ -372,23 +450,30 @@ impl Agent {
         id: &str,
         line: &Text,
     ) -> Out {
-        let Some(question) = self.open.get(id) else {
+        let Some((question, audience)) = self.open.get(id) else {
             return Vec::from([(control::cancel_request(id), Audience::Only(client))]);
         };
-        let answer = match answer::read(id, question, line) {
+        let answer = match self.questions.callback(id) {
+            None => answer::read(id, question, line),
+            Some(_) if !audience.includes(client) => Err("another client is asked".into()),
+            Some(callback) => answer::of_client(id, callback, line),
+        };
+        let answer = match answer {
             Ok(answer) => answer,
             Err(reason) => {
                 let reason = format!("the answer to {id} is not passed on: {reason}");
                 return Vec::from([(refused_line(&reason), Audience::Only(client))]);
             }
         };
+        let is_for_all = *audience == Audience::All;
         self.open.remove(id);
         if let Some(Reply { times, .. }) = self.questions.answer(id, None) {
             for _ in 0..times {
                 self.give(fx, &answer);
             }
         }
-        Vec::from([(control::cancel_request(id), Audience::Except(client))])
+        let over = (control::cancel_request(id), Audience::Except(client));
+        if is_for_all { Vec::from([over]) } else { Out::new() }
     }
 
     /// It has ended: nobody is left to answer, and nothing it was asked will be answered.
@@ -396,13 +481,18 @@ impl Agent {
         self.questions.clear();
         let mut out: Out = self.strays.finish().into_iter().map(reported).collect();
         let open = core::mem::take(&mut self.open);
-        out.extend(open.keys().map(|id| (control::cancel_request(id), Audience::All)));
+        let over = |(id, (_, audience)): (String, _)| (control::cancel_request(&id), audience);
+        out.extend(open.into_iter().map(over));
         let requests = core::mem::take(&mut self.requests);
         out.extend(requests.into_values().map(|Request { client, id }| {
             (control::error(&id, "the agent has ended"), Audience::Only(client))
         }));
         out
     }
+}
+
+fn refusal(callback: Option<Callback>, id: &str, reason: &str) -> Text {
+    callback.map_or_else(|| control::error(id, reason), |callback| callback.refusal(id, reason))
 }
 
 fn reported(output::Report { reason, line, more }: output::Report) -> (Text, Audience) {

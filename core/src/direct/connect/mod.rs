@@ -259,6 +259,7 @@ impl Connecting {
             run: self.run.as_deref().map(Cow::Borrowed),
             received: self.received,
             from: self.acked,
+            skips: true,
             ..Frame::of("resume")
         };
         let message = resume.message();
@@ -320,6 +321,7 @@ impl Connecting {
                 self.received = frame.from;
                 cx.fx.notify(ConnectNotice::Gap);
             }
+            (State::Up { .. }, "skip") => self.received = frame.from,
             (State::Up { op, .. }, "ping") => {
                 let message = Frame::of("pong").message();
                 cx.fx.act(op, |op| Action::Send { op, message });

@@ -36,7 +36,17 @@ enum Stage {
     Resumed {
         last_heard: Instant,
         is_pinged: bool,
+        lines: Lines,
     },
+}
+
+/// Which lines a client that counts them gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lines {
+    /// All of them: it cannot be told to skip any.
+    Every,
+    /// Those that concern it.
+    Own,
 }
 
 /// A connection.
@@ -140,7 +150,7 @@ impl Client {
     }
 
     pub(super) const fn heard(&mut self, now: Instant) {
-        if let Stage::Resumed { last_heard, is_pinged } = &mut self.stage {
+        if let Stage::Resumed { last_heard, is_pinged, .. } = &mut self.stage {
             *last_heard = now;
             *is_pinged = false;
         }
@@ -153,7 +163,7 @@ impl Client {
         log: &Log,
         known: &mut Known,
         run: &str,
-        questions: Vec<Box<RawValue>>,
+        questions: impl FnOnce(ClientKey) -> Vec<Box<RawValue>>,
     ) -> Heard {
         let Some(frame) = Frame::parse(data) else { return Heard::Wrong };
         match (&self.stage, &*frame.kind) {
@@ -168,12 +178,13 @@ impl Client {
                 self.key = key;
                 self.cursor = received.max(log.dropped());
                 let now = cx.fx.now().mono;
-                self.stage = Stage::Resumed { last_heard: now, is_pinged: false };
+                let lines = if frame.skips { Lines::Own } else { Lines::Every };
+                self.stage = Stage::Resumed { last_heard: now, is_pinged: false, lines };
                 let resume = Frame {
                     run: Some(run.into()),
                     received: taken,
                     from: self.cursor,
-                    questions,
+                    questions: questions(key),
                     ..Frame::of("resume")
                 };
                 self.send(cx, resume.message());
@@ -208,20 +219,39 @@ impl Client {
         if !self.is_resumed() && self.cursor < log.dropped() {
             return true;
         }
+        let mut skipped = None;
         while self.cursor < log.last() && self.in_flight_bytes < STREAM_CREDIT_BYTES {
             if self.cursor < log.dropped() {
                 self.cursor = log.dropped();
+                skipped = None;
                 let from = self.cursor;
                 self.send(cx, Frame { from, ..Frame::of("gap") }.message());
                 continue;
             }
             let Some((line, audience)) = log.after(self.cursor) else { return false };
             self.cursor += 1;
-            if self.is_resumed() || audience.includes(self.key) {
-                self.send(cx, Message::Text(line.clone()));
+            match self.stage {
+                Stage::Resumed { lines: Lines::Every, .. } => {
+                    self.send(cx, Message::Text(line.clone()));
+                }
+                _ if audience.includes(self.key) => {
+                    self.skip(cx, &mut skipped);
+                    self.send(cx, Message::Text(line.clone()));
+                }
+                _ => skipped = Some(self.cursor),
             }
         }
+        self.skip(cx, &mut skipped);
         false
+    }
+
+    /// One that counts lines is told of those that it does not get.
+    fn skip(&mut self, cx: &mut Cx, skipped: &mut Option<u64>) {
+        if let Some(from) = skipped.take()
+            && self.is_resumed()
+        {
+            self.send(cx, Frame { from, ..Frame::of("skip") }.message());
+        }
     }
 
     /// Sends a line to it alone. One that counts lines gets those from the log.
@@ -250,8 +280,12 @@ impl Client {
     pub(super) fn deadline(&self) -> Option<Instant> {
         let silent = match self.stage {
             Stage::Greeting(until) => Some(until),
-            Stage::Resumed { last_heard, is_pinged: false } => Some(last_heard + LINK_PING_AFTER),
-            Stage::Resumed { last_heard, is_pinged: true } => Some(last_heard + LINK_DEAD_AFTER),
+            Stage::Resumed { last_heard, is_pinged: false, .. } => {
+                Some(last_heard + LINK_PING_AFTER)
+            }
+            Stage::Resumed { last_heard, is_pinged: true, .. } => {
+                Some(last_heard + LINK_DEAD_AFTER)
+            }
             Stage::Opening(_) | Stage::Plain => None,
         };
         let stalled = self.stalled_since.map(|since| since + VIEWER_STALLED_AFTER);
@@ -267,7 +301,7 @@ impl Client {
             return false;
         }
         match &mut self.stage {
-            Stage::Resumed { last_heard, is_pinged }
+            Stage::Resumed { last_heard, is_pinged, .. }
                 if !*is_pinged && *last_heard + LINK_DEAD_AFTER > now =>
             {
                 *is_pinged = true;

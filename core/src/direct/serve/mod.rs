@@ -39,6 +39,7 @@ use crate::contract::event::{Body, Event, ExitStatus, IncomingRequest};
 use crate::contract::machine::{MachineError, MachineErrorKind};
 use crate::direct::frame::PROTOCOL;
 use crate::engine::runner::{self, Role, Runner, delegate_machine};
+use crate::hosting::answerer::Callbacks;
 use crate::hosting::served::{Agent, Audience, ClientKey, Out, Turn};
 use crate::peer::envelope::Envelope;
 use crate::relay::http::error::ApiError;
@@ -50,9 +51,6 @@ type Cx = runner::Cx<Purpose, Timer, ServeNotice>;
 
 /// The longest line, with room for its framing.
 const MAX_MESSAGE: usize = MAX_LINE_BYTES + 1024;
-/// Hooks need a client that stays.
-const NO_CALLBACKS: &str =
-    "a direct connection answers no hooks and has no MCP servers: use a relay";
 /// Close codes: the agent has ended; another connection of the same client is there; it broke the
 /// protocol.
 const ENDED: u16 = 1000;
@@ -142,7 +140,7 @@ impl Serve {
         let (address, limits) = (config.listen.clone(), listen_limits());
         let listener = cx.fx.start(Purpose::Listener, |op| Action::Listen { op, address, limits });
         let door = Door::new(Site::local(&config.hosts), &config.token, config.session.clone());
-        let agent = Agent::new(config.grace, NO_CALLBACKS);
+        let agent = Agent::new(config.grace, Callbacks::Answered);
         let role = Serving {
             config,
             door,
@@ -323,7 +321,7 @@ impl Serving {
         match event {
             Event::Opened { .. } => {
                 if client.opened(cx, &self.log) {
-                    for question in self.agent.open_questions() {
+                    for question in self.agent.open_questions(client.key) {
                         client.tell(cx, question.clone());
                     }
                 }
@@ -363,10 +361,10 @@ impl Serving {
     }
 
     fn control(&mut self, cx: &mut Cx, op: OpId, data: &[u8]) {
-        let questions = self.agent.raw_questions();
-        let (log, known, run) = (&self.log, &mut self.known, &self.config.run);
+        let (agent, log, known) = (&self.agent, &self.log, &mut self.known);
+        let run = &self.config.run;
         let Some(client) = self.clients.get_mut(&op) else { return };
-        match client.control(cx, data, log, known, run, questions) {
+        match client.control(cx, data, log, known, run, |key| agent.raw_questions(key)) {
             Heard::Nothing => {}
             Heard::Wrong => {
                 client.close(cx, PROTOCOL_ERROR);
@@ -381,13 +379,16 @@ impl Serving {
                     client.close(cx, REPLACED);
                     self.gone(cx, old);
                 }
+                self.agent.came(key);
             }
         }
     }
 
     fn gone(&mut self, cx: &mut Cx, op: OpId) {
-        if self.clients.remove(&op).is_some() {
+        if let Some(client) = self.clients.remove(&op) {
             cx.timers.clear(&Timer::Client(op));
+            let out = self.agent.left(&mut cx.fx, client.key, client.is_resumed());
+            self.publish(out);
             self.tell_clients(cx);
         }
     }
@@ -608,7 +609,7 @@ impl Role for Serving {
                 return self.end(cx, outcome);
             }
         }
-        let questions = self.agent.open_questions().count();
+        let questions = self.agent.waiting();
         if core::mem::replace(&mut self.waiting, questions) != questions {
             cx.fx.notify(ServeNotice::Waiting { questions });
         }

@@ -331,18 +331,112 @@ fn what_is_said_goes_to_the_agent_once_and_to_the_others_and_does_not_come_back(
     assert!(!sent.iter().any(|line| line.contains("keep_alive")));
 }
 
+/// A client declares a guard, which may take three seconds to answer.
+const DECLARED: &str = r#"{"type":"control_request","request_id":"r1","request":{"subtype":"initialize","hooks":{"PreToolUse":[{"hookCallbackIds":["h"],"timeout":3}]}}}"#;
+const TAKEN_BACK: &str =
+    r#"{"type":"control_request","request_id":"r2","request":{"subtype":"initialize","hooks":{}}}"#;
+
+fn hook(id: &str, event: &str) -> String {
+    format!(
+        r#"{{"type":"control_request","request_id":"{id}","request":{{"subtype":"hook_callback","callback_id":"h","input":{{"hook_event_name":"{event}"}}}}}}"#
+    )
+}
+
+/// Whether this, and nothing else, keeps a tool from running.
+fn is_denied(given: &[String], id: &str) -> bool {
+    matches!(given, [line] if line.contains(&format!("\"{id}\"")) && line.contains(r#""permissionDecision":"deny""#))
+}
+
 #[test]
-fn hooks_are_not_declared_here_and_a_hook_is_refused() {
+fn a_hook_goes_to_the_client_that_has_declared_it_and_its_first_answer_that_can_be_read_counts() {
+    let mut bench = Bench::new();
+    let (one, two) = (bench.plain(), bench.plain());
+    bench.prints(&hook("H0", "PreToolUse"));
+    assert!(is_denied(&bench.given(), "H0"), "nobody has declared any");
+    bench.says(one, DECLARED);
+    assert!(bench.given()[0].contains("hookCallbackIds"));
+    bench.says(two, DECLARED);
+    let refused = bench.sent(two);
+    assert!(refused.iter().any(|line| line.contains("another client that is connected")));
+    assert_eq!(bench.given(), Vec::<String>::new());
+
+    bench.prints(&hook("H", "PreToolUse"));
+    assert!(bench.sent(one).contains(&hook("H", "PreToolUse")));
+    bench.says(two, &answer("H", "{}"));
+    assert!(bench.sent(two).iter().any(|line| line.contains("another client is asked")));
+    bench.says(one, &answer("H", r#"{"decision":"perhaps"}"#));
+    assert!(bench.sent(one).iter().any(|line| line.contains("input_refused")));
+    assert_eq!(bench.given(), Vec::<String>::new(), "an agent takes what it cannot read for a yes");
+    bench.says(one, &answer("H", r#"{"decision":"block"}"#));
+    let given = bench.given();
+    assert!(given.len() == 1 && given[0].contains("block"), "{given:?}");
+    bench.says(one, &answer("H", "{}"));
+    assert_eq!(bench.sent(one), [cancel("H")], "it is over");
+    assert!(!bench.sent(two).iter().any(|line| line.contains("hook_callback")));
+    let waited = bench.hand.notices.iter().any(|it| matches!(it, ServeNotice::Waiting { .. }));
+    assert!(!waited, "no person is asked");
+
+    let failed = r#"{"type":"control_response","response":{"subtype":"error","request_id":"H2","error":"boom"}}"#;
+    bench.prints(&hook("H2", "PreToolUse"));
+    bench.says(one, failed);
+    assert!(is_denied(&bench.given(), "H2"), "an error would let it run");
+}
+
+#[test]
+fn a_hook_whose_client_is_gone_or_silent_is_refused_and_another_client_may_take_its_place() {
     let mut bench = Bench::new();
     let one = bench.plain();
-    bench.says(one, r#"{"type":"control_request","request_id":"r1","request":{"subtype":"initialize","hooks":{"PreToolUse":[{"hookCallbackIds":["h"]}]}}}"#);
-    assert_eq!(bench.given(), Vec::<String>::new());
-    let told = bench.sent(one);
-    assert!(told.iter().any(|line| line.contains(r#""subtype":"error""#)), "{told:?}");
-    bench.prints(r#"{"type":"control_request","request_id":"H","request":{"subtype":"hook_callback","callback_id":"h","input":{"hook_event_name":"PreToolUse"}}}"#);
+    bench.says(one, DECLARED);
+    bench.given();
+    bench.prints(&hook("H1", "PreToolUse"));
+    assert_eq!(bench.hand.wait(), Duration::from_secs(3), "as the hook says");
+    assert!(is_denied(&bench.given(), "H1"));
+    assert!(bench.sent(one).contains(&cancel("H1")));
+    bench.prints(&hook("H2", "PreToolUse"));
+    bench.hand.handle(Event::Closed { op: one, code: None, failure: None });
+    assert!(is_denied(&bench.given(), "H2"), "at once: it never comes back");
+    bench.prints(&hook("H3", "Stop"));
     let given = bench.given();
-    assert!(given.len() == 1 && given[0].contains("\"H\""), "{given:?}");
-    assert!(!bench.sent(one).iter().any(|line| line.contains("hook_callback")));
+    assert!(given.len() == 1 && given[0].contains(r#""subtype":"error""#), "{given:?}");
+
+    let two = bench.plain();
+    bench.says(two, DECLARED);
+    bench.given();
+    bench.prints(&hook("H4", "PreToolUse"));
+    assert!(bench.sent(two).contains(&hook("H4", "PreToolUse")));
+    bench.says(two, TAKEN_BACK);
+    let given = bench.given();
+    assert!(is_denied(&given[..1], "H4") && given[1].contains("initialize"), "{given:?}");
+    bench.prints(&hook("H5", "PreToolUse"));
+    assert!(is_denied(&bench.given(), "H5"));
+}
+
+#[test]
+fn a_client_that_counts_lines_is_asked_again_when_it_comes_back_and_others_skip_what_is_its() {
+    let mut bench = Bench::new();
+    let one = bench.resuming("", 0, 0);
+    bench.says(one, DECLARED);
+    bench.given();
+    bench.sent(one);
+    let other = bench.open(&[GOOD.as_slice(), &[("sec-websocket-protocol", PROTOCOL)]].concat());
+    bench.binary(
+        other,
+        r#"{"type":"resume","client":"c2","run":"","received":0,"from":0,"skips":true}"#,
+    );
+    bench.sent(other);
+    bench.hand.handle(Event::Closed { op: one, code: None, failure: None });
+    bench.prints(&hook("H", "PreToolUse"));
+    bench.prints(r#"{"type":"a","n":1}"#);
+    assert_eq!(bench.given(), Vec::<String>::new(), "it may come back");
+    assert_eq!(
+        bench.sent(other),
+        [r#"{"type":"skip","received":0,"from":2}"#, r#"{"type":"a","n":1}"#]
+    );
+    let back = bench.resuming("run-1", 1, 1);
+    let sent = bench.sent(back);
+    assert!(sent[0].contains("hook_callback"), "{sent:?}");
+    bench.says(back, &answer("H", "{}"));
+    assert_eq!(bench.given(), [answer("H", "{}")]);
 }
 
 #[test]
