@@ -16,6 +16,7 @@ use footbridge_supervision::Supervision;
 use crate::http::{Http, Way};
 use crate::mailbox::{Handle, MAILBOX_LEN, Mail, Outbox, mailbox};
 use crate::operations::Operations;
+use crate::server::{self, Listen};
 use crate::socket::Sockets;
 use crate::threads::Threads;
 use crate::tls::Tls;
@@ -33,10 +34,11 @@ pub struct HostOptions {
 
 /// What a driver needs from the computer that the program runs on.
 pub struct Host {
-    threads: Threads,
-    http: Http,
-    sockets: Sockets,
-    supervision: Supervision,
+    pub(crate) threads: Threads,
+    pub(crate) http: Http,
+    pub(crate) sockets: Sockets,
+    pub(crate) supervision: Supervision,
+    pub(crate) listen: Option<Listen>,
 }
 
 impl Host {
@@ -49,7 +51,14 @@ impl Host {
         let way = Way { tls, proxies };
         let (http, sockets) = (Http::new(way.clone()), Sockets::new(way));
         let threads = Threads::new().map_err(|error| local(format!("no eventfd: {error}")))?;
-        Ok(Self { threads, http, sockets, supervision })
+        Ok(Self { threads, http, sockets, supervision, listen: None })
+    }
+
+    /// It can also serve clients, as [`direct::Serve`](footbridge_core::direct::Serve) does: HTTP
+    /// requests and WebSockets, without TLS, streamed answers or a store.
+    #[must_use]
+    pub fn with_server(self) -> Self {
+        Self { listen: Some(server::listen), ..self }
     }
 }
 
@@ -102,8 +111,7 @@ impl<C: Send + 'static> Driver<C> {
         M: Machine<Command = C>,
     {
         let Self { host, mailbox, outbox, mut pulse } = self;
-        let Host { threads, http, sockets, supervision } = host;
-        let mut operations = Operations::new(outbox, threads, http, sockets, supervision);
+        let mut operations = Operations::new(outbox, host);
         // Failures of operations that could not even begin: not sent to the loop's own mailbox.
         let mut answers = VecDeque::new();
         let clock = Clock::start();

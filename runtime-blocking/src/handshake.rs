@@ -93,6 +93,12 @@ impl Write for Stream {
 /// The stream as the library holds it, so that it outlives a failed handshake.
 pub(crate) struct Lent<'a>(&'a RefCell<Stream>);
 
+impl<'a> Lent<'a> {
+    pub(crate) const fn new(stream: &'a RefCell<Stream>) -> Self {
+        Self(stream)
+    }
+}
+
 impl Read for Lent<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
         self.0.borrow_mut().read(buf)
@@ -155,11 +161,7 @@ pub(crate) fn shake<'a, T>(
 ) -> Result<Shaken<'a>, IoError> {
     let deadline = offer.deadline;
     let url = offer.url.clone();
-    let config = WebSocketConfig::default()
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
-        .max_message_size(Some(offer.max_message))
-        .max_frame_size(Some(offer.max_message));
+    let config = config(offer.max_message);
     let started = ClientHandshake::start(Lent(stream), request(offer)?, Some(config));
     let mut handshake = started.map_err(|error| of_handshake(&url, &error))?;
     loop {
@@ -179,6 +181,15 @@ pub(crate) fn shake<'a, T>(
             }
         }
     }
+}
+
+/// How a WebSocket behaves, on either side.
+pub(crate) fn config(max_message: usize) -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .max_message_size(Some(max_message))
+        .max_frame_size(Some(max_message))
 }
 
 fn request(offer: Offer) -> Result<Request, IoError> {

@@ -25,6 +25,7 @@
 //! | `process` | `Spawn`, `Write`, `CloseInput`, `Signal` |
 //! | `run` | `Run` |
 //! | `files` | `Save`, `Load`, `Remove`, `List` |
+//! | `server` | `Listen`, `Accept`, `Vouch`, `ReadBody`, `Reply`, `Upgrade` |
 //!
 //! The program `footbridge-worker` runs the worker and the shell agent on it. What it shares with
 //! the other runtime's program is in the package `footbridge-cli`.
@@ -33,8 +34,9 @@
 //! for them), `operations` (the open operations), `threads`; `net`, `transport`, `tls` and
 //! `handshake` (from a URL to a connection), `group` (process groups), `failure` (errors as the core has them).
 //!
-//! What a server needs (`Listen`, `Accept`, `Reply`, `Upgrade`, `Store`) is not supported: such an
-//! operation fails at once.
+//! A host serves clients if it is asked to ([`Host::with_server`]): enough for one session that is served
+//! directly. What a relay needs beyond that (TLS, `ReplyStream`, `Store`) is not supported: such an
+//! operation fails at once, and so does any of a server on a host that was not asked to.
 //!
 //! It needs Linux 5.4 or later (eventfd, and pidfds to wait on). A program that shows the `log`
 //! records of its libraries must leave out tungstenite's at level `trace`: they hold the headers of
@@ -66,6 +68,7 @@ mod operations;
 mod process;
 mod reaper;
 mod run;
+mod server;
 mod socket;
 mod stdio;
 mod stream;

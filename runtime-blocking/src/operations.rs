@@ -8,8 +8,9 @@ use footbridge_core::contract::action::{Action, Signal, Target};
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 
 use crate::failure::{failure, io_failure};
-use footbridge_supervision::{Supervision, Supervisor};
+use footbridge_supervision::Supervisor;
 
+use crate::driver::Host;
 use crate::files::{Files, Job};
 use crate::handshake::Offer;
 use crate::http::{Exchange, Http};
@@ -20,6 +21,7 @@ use crate::net::deadline_after;
 use crate::process::{self, Process};
 use crate::reaper;
 use crate::run::{self, NoOrder, Task};
+use crate::server::{AcceptSlot, Answer, Listen, Listener};
 use crate::socket::{self, Sockets};
 use crate::stdio;
 use crate::stream;
@@ -34,6 +36,7 @@ pub(crate) struct Operations {
     sockets: Sockets,
     files: Files,
     supervisor: Arc<Supervisor>,
+    listen: Option<Listen>,
     is_reaping: bool,
 }
 
@@ -44,6 +47,9 @@ enum Operation {
     Run(Arc<Inbox<NoOrder>>),
     File,
     Lock(Lock),
+    Listener(Listener),
+    /// A request that is waited for, or not yet answered.
+    Exchange(Arc<Inbox<Answer>>),
     EndTree,
     /// It failed before it began; its event is on the way.
     Failed,
@@ -57,19 +63,16 @@ impl Operation {
             Self::Process(process) => process.cancel(),
             Self::Run(inbox) => inbox.cancel(),
             Self::Lock(lock) => lock.release(),
+            Self::Listener(listener) => listener.stop(),
+            Self::Exchange(answers) => answers.cancel(),
             Self::File | Self::EndTree | Self::Failed => {}
         }
     }
 }
 
 impl Operations {
-    pub(crate) fn new(
-        outbox: Outbox,
-        threads: Threads,
-        http: Http,
-        sockets: Sockets,
-        supervision: Supervision,
-    ) -> Self {
+    pub(crate) fn new(outbox: Outbox, host: Host) -> Self {
+        let Host { threads, http, sockets, supervision, listen } = host;
         Self {
             open: HashMap::new(),
             outbox,
@@ -78,6 +81,7 @@ impl Operations {
             sockets,
             files: Files::default(),
             supervisor: Arc::new(Supervisor::new(supervision)),
+            listen,
             is_reaping: false,
         }
     }
@@ -121,18 +125,27 @@ impl Operations {
                 let lock = Lock::take(op, path, patience, self.outbox.clone(), &mut self.threads);
                 (op, lock.map(Operation::Lock))
             }
-            Action::Listen { op, .. }
-            | Action::Accept { op, .. }
-            | Action::Upgrade { op, .. }
-            | Action::Store { op, .. } => {
-                let detail = "this runtime cannot serve clients; run the relay on footbridge-smol";
-                (op, Err(failure(IoErrorKind::Other, detail)))
+            Action::Listen { op, address, limits } => {
+                let opened = self.listen.ok_or_else(no_server).and_then(|listen| {
+                    listen(op, address, limits, self.outbox.clone(), &self.threads)
+                });
+                (op, opened.map(Operation::Listener))
             }
-            // No requests arrive here, so there is nothing to reply to.
-            Action::Vouch { .. }
-            | Action::ReadBody { .. }
-            | Action::Reply { .. }
-            | Action::ReplyStream { .. } => return None,
+            Action::Accept { op, listener } => (op, self.accept(op, listener)),
+            Action::Upgrade { op, protocol, max_message } => {
+                // Without a request, there is nothing to answer.
+                let Some(Operation::Exchange(answers)) = self.open.remove(&op) else { return None };
+                (op, upgrade(&answers, protocol, max_message).map(Operation::Stream))
+            }
+            Action::ReplyStream { op, .. } => {
+                let Some(Operation::Exchange(answers)) = self.open.remove(&op) else { return None };
+                answers.cancel();
+                let detail = "this runtime cannot stream answers; use footbridge-smol";
+                self.open.insert(op, Operation::Failed);
+                let failure = Some(failure(IoErrorKind::Other, detail));
+                return Some(Event::Closed { op, code: None, failure });
+            }
+            Action::Store { op, .. } => (op, Err(no_server())),
             action => {
                 self.order(action);
                 return None;
@@ -199,6 +212,17 @@ impl Operations {
         self.files.start(op, job, &self.outbox, &mut self.threads).map(|()| Operation::File)
     }
 
+    fn accept(&self, op: OpId, listener: OpId) -> Result<Operation, IoError> {
+        let Some(Operation::Listener(listener)) = self.open.get(&listener) else {
+            let is_server = self.listen.is_some();
+            let closed = || failure(IoErrorKind::NotFound, "the listener is closed");
+            return Err(if is_server { closed() } else { no_server() });
+        };
+        let answers = Arc::new(Inbox::new().map_err(|error| io_failure("no eventfd", &error))?);
+        listener.admit(AcceptSlot { op, answers: Arc::clone(&answers) });
+        Ok(Operation::Exchange(answers))
+    }
+
     /// Passes an order to an open operation; otherwise does nothing.
     fn order(&mut self, action: Action) {
         let send = |op, order| {
@@ -209,6 +233,11 @@ impl Operations {
         let answer = |op, order| {
             if let Some(Operation::Request(exchange)) = self.open.get(&op) {
                 exchange.order(order);
+            }
+        };
+        let answer_client = |op, answer| {
+            if let Some(Operation::Exchange(answers)) = self.open.get(&op) {
+                answers.push(answer);
             }
         };
         let process = |op, order| {
@@ -228,6 +257,16 @@ impl Operations {
                 answer(op, stream::Order::Resume);
                 send(op, socket::Order::Resume);
                 process(op, process::Order::Resume);
+            }
+            Action::Vouch { op, standing } => answer_client(op, Answer::Vouch(standing)),
+            Action::ReadBody { op, max_body, pace } => {
+                answer_client(op, Answer::ReadBody { max_body, pace });
+            }
+            Action::Reply { op, response } => {
+                // It was answered, or its client is gone: nothing follows either way.
+                if let Some(Operation::Exchange(answers)) = self.open.remove(&op) {
+                    answers.push(Answer::Reply(response));
+                }
             }
             Action::Write { op, data } => process(op, process::Order::Write(data)),
             Action::CloseInput { op } => process(op, process::Order::CloseInput),
@@ -264,6 +303,25 @@ impl Operations {
         self.open.values().for_each(Operation::cancel);
         self.threads.join();
     }
+}
+
+/// A request becomes a stream.
+fn upgrade(
+    answers: &Inbox<Answer>,
+    protocol: Option<String>,
+    max_message: usize,
+) -> Result<Arc<Inbox<socket::Order>>, IoError> {
+    let orders = Inbox::new().map(Arc::new).map_err(|error| {
+        answers.cancel();
+        io_failure("no eventfd", &error)
+    })?;
+    answers.push(Answer::Upgrade { protocol, max_message, orders: Arc::clone(&orders) });
+    Ok(orders)
+}
+
+fn no_server() -> IoError {
+    let detail = "this program cannot serve clients; run the relay on footbridge-smol";
+    failure(IoErrorKind::Other, detail)
 }
 
 fn is_over(operation: &Operation) -> bool {

@@ -98,12 +98,23 @@ fn open(
     match handshake::shake(offer, stream, inbox) {
         Ok(Shaken::Open(socket)) => {
             outbox.post(Event::Opened { op })?;
-            Conversation::new(op, *socket, stream, inbox, outbox).run()
+            converse(op, *socket, stream, inbox, outbox)
         }
         Ok(Shaken::Refused(response)) => outbox.post(Event::Refused { op, response }),
         Ok(Shaken::Cancelled) => Ok(()),
         Err(failure) => outbox.post(Event::Failed { op, failure }),
     }
+}
+
+/// Runs an open WebSocket until its end.
+pub(crate) fn converse(
+    op: OpId,
+    socket: WebSocket<Lent<'_>>,
+    stream: &RefCell<Stream>,
+    inbox: &Inbox<Order>,
+    outbox: &Outbox,
+) -> Result<(), Gone> {
+    Conversation::new(op, socket, stream, inbox, outbox).run()
 }
 
 /// An open WebSocket.

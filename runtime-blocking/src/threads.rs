@@ -17,9 +17,10 @@ pub(crate) const SMALL_STACK: usize = 128 << 10;
 pub(crate) const LARGE_STACK: usize = 512 << 10;
 
 /// All threads started by a driver.
+#[derive(Clone)]
 pub(crate) struct Threads {
     running: Arc<Running>,
-    handles: Vec<JoinHandle<()>>,
+    handles: Arc<Mutex<Vec<JoinHandle<()>>>>,
     /// Readable once the driver has ended.
     end: Arc<OwnedFd>,
 }
@@ -49,23 +50,25 @@ impl Drop for Counted {
 
 impl Threads {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { running: Arc::default(), handles: Vec::new(), end: Arc::new(bell()?) })
+        let end = Arc::new(bell()?);
+        Ok(Self { running: Arc::default(), handles: Arc::default(), end })
     }
 
     /// Starts a thread.
     pub(crate) fn spawn(
-        &mut self,
+        &self,
         name: &str,
         stack: usize,
         work: impl FnOnce() + Send + 'static,
     ) -> io::Result<()> {
-        self.handles.retain(|handle| !handle.is_finished());
         let counted = Counted::new(&self.running);
         let handle = Builder::new().name(name.to_owned()).stack_size(stack).spawn(move || {
             let _counted = counted;
             work();
         })?;
-        self.handles.push(handle);
+        let mut handles = lock(&self.handles);
+        handles.retain(|handle| !handle.is_finished());
+        handles.push(handle);
         Ok(())
     }
 
@@ -91,7 +94,8 @@ impl Threads {
         }
         let is_all = *count == 0;
         drop(count);
-        for handle in self.handles {
+        let handles = std::mem::take(&mut *lock(&self.handles));
+        for handle in handles {
             if is_all || handle.is_finished() {
                 // A panic was already printed where it happened.
                 let _ = handle.join();

@@ -173,15 +173,6 @@ macro_rules! action_tests {
             a_reply_is_sent_even_if_the_machine_ends_right_after_it,
             a_request_abandoned_by_the_machine_ends_without_a_response,
         );
-        $crate::tests!($runtime, actions::server_stream:
-            what_is_sent_arrives_as_it_is_sent_and_close_ends_it,
-            complete_and_streamed_responses_combine_in_every_way,
-            a_client_that_reads_nothing_is_cut_off_in_time,
-            a_client_that_pauses_holds_up_the_server_and_loses_nothing,
-            a_client_that_leaves_is_reported,
-            a_cancelled_response_does_not_look_complete,
-            a_response_without_a_body_is_closed_immediately,
-        );
         $crate::tests!($runtime, actions::socket_pair:
             messages_pass_unchanged_in_both_directions,
             ten_thousand_messages_arrive_in_order,
@@ -193,6 +184,17 @@ macro_rules! action_tests {
             a_refusal_includes_the_beginning_of_its_response,
             a_request_that_is_not_a_handshake_cannot_be_upgraded,
             an_upgrade_of_a_client_that_has_left_opens_nothing,
+        );
+    };
+    (@ server_stream $runtime:path) => {
+        $crate::tests!($runtime, actions::server_stream:
+            what_is_sent_arrives_as_it_is_sent_and_close_ends_it,
+            complete_and_streamed_responses_combine_in_every_way,
+            a_client_that_reads_nothing_is_cut_off_in_time,
+            a_client_that_pauses_holds_up_the_server_and_loses_nothing,
+            a_client_that_leaves_is_reported,
+            a_cancelled_response_does_not_look_complete,
+            a_response_without_a_body_is_closed_immediately,
         );
     };
     (@ tls_server $runtime:path) => {
@@ -317,6 +319,7 @@ macro_rules! scenario_tests {
         $crate::tests!($runtime, scenarios::direct:
             a_direct_client_whose_connection_keeps_breaking_loses_and_doubles_nothing,
             a_direct_client_is_asked_and_answers_and_its_agents_tree_ends_with_the_server,
+            a_direct_clients_hook_decides_and_lets_nothing_run_when_it_is_gone,
         );
         $crate::tests!($runtime, scenarios::disk:
             a_result_that_cannot_be_saved_is_still_reported,

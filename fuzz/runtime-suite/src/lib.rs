@@ -16,6 +16,7 @@
 //! | `client_only` | no server: how such a runtime responds when asked for one |
 //! | `tls` | `https:` and `wss:` |
 //! | `server` | `Listen`, `Accept`, `Reply`, `Upgrade` |
+//! | `server_stream` | `ReplyStream` |
 //! | `tls_server` | a listener with a certificate, and TLS as a client |
 //! | `proxy` | requests through an HTTP proxy |
 //!

@@ -4,8 +4,12 @@ use footbridge_blocking::{Driver, Host, HostOptions, ProxySource};
 use footbridge_core::contract::machine::Machine;
 use footbridge_runtime_suite::{HostSpec, Running, Runtime};
 
-/// Machines on threads.
+/// Machines on threads, which may serve clients.
 pub(crate) struct Threads;
+
+/// The same, which may not.
+#[allow(dead_code, reason = "not every test program needs it")]
+pub(crate) struct Clients;
 
 impl Runtime for Threads {
     const WORKER: &'static [&'static str] = &[env!("CARGO_BIN_EXE_footbridge-worker")];
@@ -19,15 +23,46 @@ impl Runtime for Threads {
         M: Machine + Send + 'static,
         M::Command: Send,
     {
-        let host = Host::new(options(host)).expect("a host");
-        let (driver, handle) = Driver::new(host);
-        let thread = std::thread::spawn(move || driver.run(machine, on_notice));
-        Running { command: Box::new(move |command| handle.command(command)), thread }
+        start_on(Host::new(options(host)).expect("a host").with_server(), machine, on_notice)
     }
 
     fn try_host(host: HostSpec) -> Result<(), String> {
         Host::new(options(host)).map(drop).map_err(|error| error.to_string())
     }
+}
+
+impl Runtime for Clients {
+    const WORKER: &'static [&'static str] = Threads::WORKER;
+
+    fn start<M>(
+        machine: M,
+        host: HostSpec,
+        on_notice: impl FnMut(M::Notice) + Send + 'static,
+    ) -> Running<M>
+    where
+        M: Machine + Send + 'static,
+        M::Command: Send,
+    {
+        start_on(Host::new(options(host)).expect("a host"), machine, on_notice)
+    }
+
+    fn try_host(host: HostSpec) -> Result<(), String> {
+        Threads::try_host(host)
+    }
+}
+
+fn start_on<M>(
+    host: Host,
+    machine: M,
+    on_notice: impl FnMut(M::Notice) + Send + 'static,
+) -> Running<M>
+where
+    M: Machine + Send + 'static,
+    M::Command: Send,
+{
+    let (driver, handle) = Driver::new(host);
+    let thread = std::thread::spawn(move || driver.run(machine, on_notice));
+    Running { command: Box::new(move |command| handle.command(command)), thread }
 }
 
 fn options(host: HostSpec) -> HostOptions {

@@ -276,7 +276,9 @@ pub fn a_connection_serves_one_request_after_another<R: Runtime>() {
 
 pub fn an_endless_or_malformed_head_is_cut_off<R: Runtime>() {
     let mut server = Driven::start::<R>();
-    let (listener, address) = server.listen();
+    let head_time = Duration::from_secs(3);
+    let limits = ListenLimits { head_time, ..ListenLimits::default() };
+    let (listener, address) = server.listen_with(limits);
     accept(&mut server, listener);
     let began = std::time::Instant::now();
     let mut slow = connect(&address, "GET / HTTP/1.1\r\nhost: x\r\nx-a: ");

@@ -122,7 +122,8 @@ pub fn a_message_over_the_limit_closes_with_1009<R: Runtime>() {
 pub fn a_paused_stream_blocks_its_sender_and_nothing_else<R: Runtime>() {
     let pair = Pair::connect::<R>();
     pair.server.act(Action::Pause { op: pair.far });
-    // One message first: it shows that the pause has taken effect, or passes before it.
+    // Until then it has taken effect.
+    pair.server.is_quiet();
     let count = 200;
     for _ in 0..count {
         send(&pair.client, pair.near, zeros(100_000));

@@ -1,19 +1,19 @@
 //! A session that is served without a relay, and its client (X-1, X-2).
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use footbridge_core::base::id::SessionId;
 use footbridge_core::base::secret::Secret;
+use footbridge_core::base::text::Text;
 use footbridge_core::contract::action::ProcessSpec;
 use footbridge_core::contract::machine::{MachineErrorKind, Outcome};
 use footbridge_core::direct::{
     Connect, ConnectCommand, ConnectConfig, ConnectNotice, Serve, ServeCommand, ServeConfig,
     ServeNotice,
 };
-use footbridge_smol::{Host, HostOptions, block_on, drive};
 
 use super::stage::process::{pid_in, until_gone};
 use super::stage::{PATIENCE, Proxy, until};
@@ -25,15 +25,13 @@ const TOKEN: &str = "the-token-of-a-direct-server";
 const COUNTS: &str =
     r#"n=0; while read -r line; do n=$((n + 1)); printf '{"type":"got","n":%d}\n' $n; done"#;
 
-/// A server, on smol, on a thread of its own.
 struct Server {
     address: String,
-    commands: async_channel::Sender<ServeCommand>,
-    thread: JoinHandle<Outcome>,
+    running: Running<Serve>,
 }
 
 impl Server {
-    fn start(directory: &Path, script: &str) -> Self {
+    fn start<R: Runtime>(directory: &Path, script: &str) -> Self {
         let config = ServeConfig {
             listen: "127.0.0.1:0".to_owned(),
             hosts: Vec::new(),
@@ -50,20 +48,27 @@ impl Server {
             },
             grace: Duration::from_secs(5),
         };
-        let (commands, asked) = async_channel::unbounded();
         let (tell, told) = mpsc::channel();
-        let thread = std::thread::spawn(move || {
-            let host = Host::new(HostOptions::default()).expect("a host");
-            block_on(drive(Serve::new(config), host, asked, |notice| {
-                if let ServeNotice::Listening { address } = notice {
-                    let _ = tell.send(address);
-                }
-            }))
+        let running = R::start(Serve::new(config), HostSpec::default(), move |notice| {
+            if let ServeNotice::Listening { address } = notice {
+                let _ = tell.send(address);
+            }
         });
         let address = told.recv_timeout(PATIENCE).expect("it listens");
-        Self { address, commands, thread }
+        Self { address, running }
+    }
+
+    fn shut_down(&self) {
+        (self.running.command)(ServeCommand::Shutdown);
+    }
+
+    fn ends(self) -> Outcome {
+        self.running.thread.join().expect("no panic")
     }
 }
+
+/// Each client has its own, and so a name of its own.
+static SEEDS: AtomicU64 = AtomicU64::new(7);
 
 struct Client {
     running: Running<Connect>,
@@ -76,7 +81,7 @@ impl Client {
             url: format!("ws://{address}/v1/direct/session_1"),
             token: Some(Secret::from(token)),
             give_up: Duration::from_secs(600),
-            seed: 7,
+            seed: SEEDS.fetch_add(1, Ordering::Relaxed),
         });
         let (tell, told) = mpsc::channel();
         let running = R::start(machine, HostSpec::default(), move |notice| drop(tell.send(notice)));
@@ -112,7 +117,7 @@ impl Client {
 
 pub fn a_direct_client_whose_connection_keeps_breaking_loses_and_doubles_nothing<R: Runtime>() {
     let home = tempfile::tempdir().expect("a directory");
-    let server = Server::start(home.path(), COUNTS);
+    let server = Server::start::<R>(home.path(), COUNTS);
     let proxy = Proxy::to(&server.address);
     let client = Client::start::<R>(&proxy.address, TOKEN);
     client
@@ -128,8 +133,8 @@ pub fn a_direct_client_whose_connection_keeps_breaking_loses_and_doubles_nothing
     }
     let counted: Vec<usize> = (0..rounds * each).map(|_| client.counted()).collect();
     assert_eq!(counted, (1..=rounds * each).collect::<Vec<_>>());
-    server.commands.try_send(ServeCommand::Shutdown).expect("it runs");
-    assert_eq!(server.thread.join().expect("no panic"), Ok(()));
+    server.shut_down();
+    assert_eq!(server.ends(), Ok(()));
     assert_eq!(client.ends(), Ok(()));
 }
 
@@ -138,7 +143,7 @@ pub fn a_direct_client_is_asked_and_answers_and_its_agents_tree_ends_with_the_se
     let script = r#"setsid sleep 1000 & echo $! > pid; trap 'exit 0' TERM
         printf '%s\n' '{"type":"control_request","request_id":"P","request":{"subtype":"can_use_tool","tool_name":"Bash","input":{"command":"ls"}}}'
         while read -r line; do case $line in *'"allow"'*) printf '{"type":"allowed"}\n';; esac; done"#;
-    let server = Server::start(home.path(), script);
+    let server = Server::start::<R>(home.path(), script);
     let stray = pid_in(&home.path().join("pid"));
     let wrong = Client::start::<R>(&server.address, "a-wrong-token");
     let refused = wrong.ends().expect_err("refused");
@@ -154,8 +159,47 @@ pub fn a_direct_client_is_asked_and_answers_and_its_agents_tree_ends_with_the_se
         ConnectNotice::Message(line) => (line.as_str() == r#"{"type":"allowed"}"#).then_some(()),
         _ => None,
     });
-    server.commands.try_send(ServeCommand::Shutdown).expect("it runs");
+    server.shut_down();
     assert_eq!(client.ends(), Ok(()), "it is told that the agent has ended");
-    server.thread.join().expect("no panic").expect("the agent ends well");
+    server.ends().expect("the agent ends well");
     until_gone(stray);
+}
+
+/// It asks a guard before each tool, and says whether the tool ran.
+const GUARDED: &str = r#"n=0; while read -r line; do case $line in
+    *'"deny"'*) printf '{"type":"kept"}\n';;
+    *control_response*) printf '{"type":"ran"}\n';;
+    *'"user"'*) n=$((n + 1)); printf '{"type":"control_request","request_id":"H%d","request":{"subtype":"hook_callback","callback_id":"h","input":{"hook_event_name":"PreToolUse"}}}\n' $n;;
+    esac; done"#;
+
+const DECLARED: &str = r#"{"type":"control_request","request_id":"i","request":{"subtype":"initialize","hooks":{"PreToolUse":[{"hookCallbackIds":["h"],"timeout":1}]}}}"#;
+
+pub fn a_direct_clients_hook_decides_and_lets_nothing_run_when_it_is_gone<R: Runtime>() {
+    let home = tempfile::tempdir().expect("a directory");
+    let server = Server::start::<R>(home.path(), GUARDED);
+    let (client, other) =
+        (Client::start::<R>(&server.address, TOKEN), Client::start::<R>(&server.address, TOKEN));
+    let said = |client: &Client, wanted: &str| {
+        client.tells(|notice| match notice {
+            ConnectNotice::Message(line) => (line.as_str() == wanted).then_some(()),
+            ConnectNotice::Asked { .. } => panic!("it is asked what is another's to answer"),
+            _ => None,
+        });
+    };
+    client.command(ConnectCommand::Pass(Text::from(DECLARED)));
+    client.command(ConnectCommand::Say("use a tool".into()));
+    let asked = client.tells(|notice| match notice {
+        ConnectNotice::Asked { request_id, .. } => Some(request_id),
+        _ => None,
+    });
+    let answer = r#"{"type":"control_response","response":{"subtype":"success","request_id":"ID","response":{}}}"#;
+    client.command(ConnectCommand::Pass(Text::from(answer.replace("ID", &asked))));
+    said(&other, r#"{"type":"ran"}"#);
+    client.command(ConnectCommand::Disconnect);
+    assert_eq!(client.ends(), Ok(()));
+    other.command(ConnectCommand::Say("and again".into()));
+    said(&other, r#"{"type":"kept"}"#);
+    server.shut_down();
+    assert_eq!(other.ends(), Ok(()));
+    server.ends().expect("the agent ends well");
 }
