@@ -128,8 +128,12 @@ pub(super) fn text(topic: Topic) -> String {
             &[MIRROR_OPTIONS, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, MIRROR_EXAMPLE],
         ),
         Topic::Ps => (PS, &[EXIT_CODES]),
-        Topic::Send => (SEND, &[EXIT_CODES, SEND_EXAMPLE]),
-        Topic::Mcp => (MCP, &[EXIT_CODES, MCP_EXAMPLE]),
+        Topic::Send => {
+            (SEND, &[ATTACH_RELAY, TOKEN_FILE, CONFIG_FILE, SEND_HELP, EXIT_CODES, SEND_EXAMPLE])
+        }
+        Topic::Mcp => {
+            (MCP, &[ATTACH_RELAY, TOKEN_FILE, CONFIG_FILE, SEND_HELP, EXIT_CODES, MCP_EXAMPLE])
+        }
         Topic::Direct => (DIRECT, &[EXIT_CODES, DIRECT_EXAMPLE]),
         Topic::Config => (
             CONFIG,
@@ -521,6 +525,9 @@ In a terminal, connect sends what you type; y and n answer the oldest question,
 Ctrl-C interrupts the agent, and a second one ends the connection. From a pipe,
 it sends each line, and leaves when all have had their turn; with nothing to
 send, it watches until the session ends.
+
+A client may declare hooks and MCP servers of its own; one at a time does, and
+when it is gone, a tool that such a hook guards does not run.
 ";
 
 const DIRECT_EXAMPLE: &str = "
@@ -545,15 +552,17 @@ const SEND: &str = "\
 Sends a message to another session. An address is uds:PATH, or a path;
 bridge:SESSION, by its id at a relay; or a name, as footbridge ps shows them. A
 session that is not on this machine, or takes nothing here, is reached by the
-relay: that of FOOTBRIDGE_RELAY or the configuration file, or the one that runs
-here, with a log-in that drives. Inside a session the message has that session's
+relay: that of --relay, FOOTBRIDGE_RELAY or the configuration file, or the one
+that runs here, with a log-in that drives. Inside a session the message has that session's
 address, looked up as it is sent, and one that can be answered from there;
 without one, nothing is sent.
 
 Usage: footbridge send [OPTIONS] ADDRESS TEXT
 
 Options:
-  -h, --help                 Print this help
+";
+
+const SEND_HELP: &str = "  -h, --help                 Print this help
 ";
 
 const SEND_EXAMPLE: &str = "
@@ -569,7 +578,6 @@ be answered, so not for an agent that runs in no session of this machine.
 Usage: footbridge mcp [OPTIONS]
 
 Options:
-  -h, --help                 Print this help
 ";
 
 const MCP_EXAMPLE: &str = "

@@ -95,10 +95,12 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::User(ask) => users::run(&ask),
         Invocation::Direct(args) => direct::run(args),
         Invocation::Peers(args::peers::Peers::Ps { is_json }) => peers::ps::run(is_json),
-        Invocation::Peers(args::peers::Peers::Send { address, text }) => {
-            peers::send::run(&address, &text, environment)
+        Invocation::Peers(args::peers::Peers::Send { address, text, reach }) => {
+            peers::send::run(&address, &text, &reach, environment)
         }
-        Invocation::Peers(args::peers::Peers::Mcp) => peers::mcp::run(environment),
+        Invocation::Peers(args::peers::Peers::Mcp { reach }) => {
+            peers::mcp::run(&reach, environment)
+        }
         Invocation::Mirror(args) => mirror::run(&args),
         Invocation::Backup(args) => backup::run(&args),
         Invocation::Config(inquiry) => config::run(&inquiry),

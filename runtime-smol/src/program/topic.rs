@@ -124,7 +124,7 @@ impl Topic {
             Self::Mirror => &["config", "json", "to"],
             Self::Direct => super::args::direct::OPTIONS,
             Self::Ps => &["json"],
-            Self::Send | Self::Mcp => &[],
+            Self::Send | Self::Mcp => &["config"],
             Self::LogIn => &["config", "scope"],
             Self::WhoAmI => &["config", "json"],
             Self::Devices => &["config", "json", "revoke"],

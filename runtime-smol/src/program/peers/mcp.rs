@@ -9,9 +9,10 @@ use footbridge_core::peer::mcp::{Asked, done, listed, read};
 use footbridge_core::peer::sender::Handle;
 
 use crate::program::args::Environment;
+use crate::program::args::peers::Reach;
 
 /// Answers until the end of its input.
-pub(in crate::program) fn run(environment: &Environment) -> Result<(), Error> {
+pub(in crate::program) fn run(reach: &Reach, environment: &Environment) -> Result<(), Error> {
     let mut input = std::io::stdin().lock();
     loop {
         let mut line = Vec::new();
@@ -26,13 +27,13 @@ pub(in crate::program) fn run(environment: &Environment) -> Result<(), Error> {
         if line.trim().is_empty() {
             continue;
         }
-        if let Some(answer) = answer(line.trim(), environment) {
+        if let Some(answer) = answer(line.trim(), reach, environment) {
             print(&format!("{answer}\n"))?;
         }
     }
 }
 
-fn answer(line: &str, environment: &Environment) -> Option<String> {
+fn answer(line: &str, reach: &Reach, environment: &Environment) -> Option<String> {
     // An agent is never the person: without a session of its own it has no name to send under.
     let can_send = super::own_handle()
         .is_ok_and(|(handle, can_send)| can_send && matches!(handle, Handle::Session { .. }));
@@ -43,9 +44,11 @@ fn answer(line: &str, environment: &Environment) -> Option<String> {
             Ok(peers) => listed(&id, &peers),
             Err(error) => done(&id, Err(&error.message)),
         }),
-        Asked::Send { id, to, body } => Some(match super::send::send(&to, &body, environment) {
-            Ok(message_id) => done(&id, Ok(&message_id)),
-            Err(error) => done(&id, Err(&error.message)),
-        }),
+        Asked::Send { id, to, body } => {
+            Some(match super::send::send(&to, &body, reach, environment) {
+                Ok(message_id) => done(&id, Ok(&message_id)),
+                Err(error) => done(&id, Err(&error.message)),
+            })
+        }
     }
 }

@@ -11,20 +11,26 @@ use footbridge_core::remote::LobbyCall;
 use footbridge_smol::{Host, HostOptions, ProxySource, block_on, drive};
 
 use crate::program::args::Environment;
-use crate::program::args::peers::at_relay;
+use crate::program::args::peers::{Reach, at_relay};
 use crate::program::attach;
 
 pub(in crate::program) fn run(
     address: &str,
     text: &str,
+    reach: &Reach,
     environment: &Environment,
 ) -> Result<(), Error> {
-    let id = send(address, text, environment)?;
+    let id = send(address, text, reach, environment)?;
     print(&format!("sent as {id}\n"))
 }
 
 /// Sends it; the message's own id.
-pub(super) fn send(address: &str, text: &str, environment: &Environment) -> Result<String, Error> {
+pub(super) fn send(
+    address: &str,
+    text: &str,
+    given: &Reach,
+    environment: &Environment,
+) -> Result<String, Error> {
     let to = Address::parse(address);
     let unknown = |message| Error { why: ExitKind::Refused, message };
     let way = resolve(&to, &super::all()?).map_err(unknown)?;
@@ -41,7 +47,7 @@ pub(super) fn send(address: &str, text: &str, environment: &Environment) -> Resu
             block_on(drive(machine, host, asked, |never| match never {}))?;
         }
         Way::Relay(session) => {
-            let (relay, assumed, reach) = at_relay(environment)?;
+            let (relay, assumed, reach) = at_relay(given, environment)?;
             let log = EventLog::new("footbridge send", reach.reports.level, reach.reports.format);
             let place = attach::place(relay, assumed, reach)?;
             attach::call(&place, log, LobbyCall::Tell { session, message })?;

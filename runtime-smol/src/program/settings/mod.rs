@@ -182,9 +182,9 @@ settings! {
     oidc_client_secret_file: Option<PathBuf>, [Up, Relay], None;
     oidc_ca_file: Option<PathBuf>, [Up, Relay], None;
     no_trusted_device: bool, [LogIn], false;
-    relay: Option<BaseUrl>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
-    ca_file: Option<PathBuf>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror], None;
-    token_file: Option<PathBuf>, [Chat, Up, Relay, Work, Attach, Backup, SignIn, Devices, Audit, Mirror, Credential], None;
+    relay: Option<BaseUrl>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Send, Mcp], None;
+    ca_file: Option<PathBuf>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Send, Mcp], None;
+    token_file: Option<PathBuf>, [Chat, Up, Relay, Work, Attach, Backup, SignIn, Devices, Audit, Mirror, Credential, Send, Mcp], None;
     agent: Option<AgentLine>, [Chat, Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     allow_missing_agent: bool, [Up, Work], false;

@@ -12,7 +12,7 @@ use super::editor::{Edited, Editor};
 use super::keys::Key;
 use super::limits::{SUGGESTION_CHARS, SUGGESTIONS};
 use super::line::{Flow, Line, Span};
-use super::style::{ASK, KEY, PLAIN};
+use super::style::{ASK, CHOSEN, KEY, PLAIN};
 use super::text::exact;
 use super::{markdown, tools};
 
@@ -48,6 +48,8 @@ pub(super) struct Question {
     pub(super) is_seen: bool,
     /// Words to deny it with.
     why: Option<Editor>,
+    /// The answer that Enter gives, by its key, once the arrows have gone to one.
+    marked: Option<char>,
 }
 
 /// What a key has done.
@@ -77,7 +79,17 @@ impl Question {
         let always = always(&request["permission_suggestions"]);
         // Choices are made one by one, where they stand.
         let is_seen = matches!(kind, Kind::Choices(_));
-        Self { asked, request, kind, always, appeared: None, scrolled: 0, is_seen, why: None }
+        Self {
+            asked,
+            request,
+            kind,
+            always,
+            appeared: None,
+            scrolled: 0,
+            is_seen,
+            why: None,
+            marked: None,
+        }
     }
 
     /// What it is about, whole; and the cursor, if words are typed in it.
@@ -154,9 +166,34 @@ impl Question {
         }
         keys.push(("w", "deny, and say why".to_owned()));
         let lines = keys.into_iter().flat_map(|(key, words)| {
-            Flow::words(words, PLAIN).after(&format!("{key} "), KEY).lines(width)
+            let is_marked = self.marked.is_some_and(|marked| key.starts_with(marked));
+            let style = if is_marked { CHOSEN } else { PLAIN };
+            Flow::words(words, style).after(&format!("{key} "), KEY).lines(width)
         });
         (lines.collect(), None)
+    }
+
+    /// The keys that answer it, as they are listed; none where choices are made one by one.
+    fn keys(&self) -> &'static [char] {
+        match &self.kind {
+            Kind::Choices(_) => &[],
+            Kind::Plan(_) => &['y', 'e', 'n', 'w'],
+            Kind::Tool if self.always.is_some() => &['y', 'a', 'n', 'w'],
+            Kind::Tool => &['y', 'n', 'w'],
+        }
+    }
+
+    /// Marks the next answer, or the one before; the first of all is the uppermost, or the last.
+    fn mark(&mut self, is_down: bool) {
+        let keys = self.keys();
+        let at = keys.iter().position(|key| self.marked == Some(*key));
+        let at = match (at, is_down) {
+            (None, true) => 0,
+            (None, false) => keys.len() - 1,
+            (Some(at), true) => (at + 1) % keys.len(),
+            (Some(at), false) => (at + keys.len() - 1) % keys.len(),
+        };
+        self.marked = keys.get(at).copied();
     }
 
     /// Whether words are typed in it.
@@ -191,6 +228,13 @@ impl Question {
         let is_choice = matches!(self.kind, Kind::Choices(_));
         let is_plan = matches!(self.kind, Kind::Plan(_));
         match key {
+            Key::Up | Key::Down if !is_choice => {
+                self.mark(*key == Key::Down);
+                Answering::Taken
+            }
+            Key::Enter if !is_choice && let Some(marked) = self.marked => {
+                self.key(&Key::Char(marked))
+            }
             Key::Char('n') => Answering::Answer(self.deny("")),
             Key::Char('w') => {
                 self.why = Some(Editor::default());

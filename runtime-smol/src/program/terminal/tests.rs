@@ -291,6 +291,33 @@ w deny, and say why
 }
 
 #[test]
+fn the_arrows_go_to_an_answer_and_enter_gives_that_one_only() {
+    let mut world = World::new(60, 20);
+    let ask = |world: &mut World, id: &str| {
+        world.asks(id, "Bash", &json!({"command": "ls"}), &Value::Null);
+        world.now += QUESTION_GUARD;
+        world.commands();
+    };
+    ask(&mut world, "P");
+    world.key(&Key::Enter);
+    assert!(world.commands().is_empty(), "nothing is marked yet");
+    world.key(&Key::Down);
+    world.key(&Key::Down);
+    world.key(&Key::Enter);
+    assert_eq!(world.answer().behavior, Behavior::Deny);
+    ask(&mut world, "Q");
+    world.key(&Key::Up);
+    world.key(&Key::Enter);
+    world.types("because");
+    world.key(&Key::Enter);
+    assert_eq!(world.answer().message.as_deref(), Some("because"));
+    ask(&mut world, "R");
+    world.key(&Key::Down);
+    world.key(&Key::Enter);
+    assert_eq!(world.answer().behavior, Behavior::Allow);
+}
+
+#[test]
 fn what_does_not_fit_is_seen_to_its_end_before_it_is_allowed() {
     let mut world = World::new(40, 14);
     let command: String = (1..30).map(|line| format!("echo {line}\n")).collect();
