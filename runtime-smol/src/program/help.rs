@@ -553,9 +553,9 @@ Sends a message to another session. An address is uds:PATH, or a path;
 bridge:SESSION, by its id at a relay; or a name, as footbridge ps shows them. A
 session that is not on this machine, or takes nothing here, is reached by the
 relay: that of --relay, FOOTBRIDGE_RELAY or the configuration file, or the one
-that runs here, with a log-in that drives. Inside a session the message has that session's
-address, looked up as it is sent, and one that can be answered from there;
-without one, nothing is sent.
+that runs here, with a log-in that drives. Inside a session the message has that
+session's address, looked up as it is sent, and one that can be answered from
+there; without one, nothing is sent.
 
 Usage: footbridge send [OPTIONS] ADDRESS TEXT
 
