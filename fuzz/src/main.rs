@@ -32,6 +32,7 @@ virtual time, all drawn from a seed.
   --strangers Y    whether somebody without a credential takes part: yes or no
   --code-sessions Y  whether sessions of some workers travel as version 2
   --machines Y     whether somebody logs machines in and ends them
+  --work-streams Y   whether the work of some workers comes by a stream
   --mutant NAME    break something on purpose
   --list           list all kinds of agents, faults and mutants
   --help           show this text
@@ -92,7 +93,8 @@ fn parse() -> Result<Option<Args>, lexopt::Error> {
             }
             Long(
                 name @ ("steps" | "minutes" | "workers" | "viewers" | "agent" | "faults"
-                | "strangers" | "embedded" | "code-sessions" | "machines" | "mutant"),
+                | "strangers" | "embedded" | "code-sessions" | "work-streams" | "machines"
+                | "mutant"),
             ) => {
                 let name = name.to_owned();
                 let value = parser.value()?.string()?;

@@ -56,6 +56,8 @@ fn what_once_went_wrong_does_not_again() {
             arguments.parse::<Options>().unwrap_or_else(|error| panic!("{line}: {error}"));
         // Those that say nothing of version 2, or of machines, were kept before there were any.
         options.code_sessions.get_or_insert(false);
+        // Nor of streams of work.
+        options.work_streams.get_or_insert(false);
         // Nor of a program with a bridge.
         options.embedded.get_or_insert(false);
         options.machines.get_or_insert(false);

@@ -14,7 +14,7 @@ use footbridge_benches::running::Result;
 use footbridge_benches::worker::{ByHand, IDLE_CYCLES, Running, item};
 use footbridge_core::base::id::EnvironmentId;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::client::worker_api::{self, EnvironmentKey};
+use footbridge_core::client::worker_api::{self, ClaimKey, EnvironmentKey};
 use footbridge_core::contract::event::Event;
 use footbridge_core::wire::url::BaseUrl;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -182,7 +182,7 @@ fn poll_request() -> f64 {
     let key = EnvironmentKey { id: &id, secret: &secret };
     let mut request = None;
     let wait = Duration::from_secs(50);
-    allocations(|| request = Some(worker_api::poll(&relay, key, u128::MAX, wait)))
+    allocations(|| request = Some(worker_api::poll(&relay, key, ClaimKey::Single(u128::MAX), wait)))
 }
 
 /// What the relay takes for a line from the agent, until it is stored, acknowledged, and with every

@@ -155,11 +155,16 @@ pub const POLL_SHORT_FOR: Duration = Duration::from_secs(10 * 60);
 /// this. What waited longer was not lost to a connection that was closing anyway: something ended it,
 /// and the machine has to know.
 pub const MAX_RESEND_AGE: Duration = Duration::from_secs(1);
-/// How often a relay sends something on a stream of version 2.
+/// How long a worker polls, where a stream of work has come to nothing, before it tries one again. Each
+/// further time doubles it.
+pub const WORK_POLLED_FOR: Duration = Duration::from_secs(60);
+/// The longest time that it polls before it tries again.
+pub const MAX_WORK_POLLED_FOR: Duration = Duration::from_secs(60 * 60);
+/// How often a relay sends something on a stream of version 2, or of work.
 pub const STREAM_ALIVE_EVERY: Duration = Duration::from_secs(10);
-/// A stream of version 2 on which nothing has come for this long is dead.
+/// A stream of version 2, or of work, on which nothing has come for this long is dead.
 pub const STREAM_DEAD_AFTER: Duration = Duration::from_secs(30);
-/// A stream of version 2 that is open says where it begins within this time, or something on the way
+/// A stream of version 2, or of work, that is open says where it begins within this time, or something on the way
 /// holds it back.
 pub const STREAM_GREETING: Duration = Duration::from_secs(10);
 /// A worker of version 2 that had nothing else to say for this long says that it is there.
@@ -467,8 +472,11 @@ pub const MAX_SESSIONS_PER_ENVIRONMENT: usize = 1000;
 /// Work items of one environment that wait for their worker. Beyond that new sessions are refused;
 /// existing ones may always be queued again.
 pub const MAX_QUEUED_WORK: usize = 256;
-/// Polls of one environment that are held at once; one more ends the oldest.
+/// Polls of one environment that are held at once, and as many streams of work; one more ends the
+/// oldest.
 pub const MAX_HELD_POLLS: usize = 4;
+/// Work items on one stream; after them it ends, and the worker opens another.
+pub const MAX_WORK_ON_STREAM: u64 = 1024;
 /// Claims of one environment that are remembered by key.
 pub const MAX_NAMED_CLAIMS: usize = 64;
 /// Healthcheck requests of one environment that are remembered by key.

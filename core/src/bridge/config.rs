@@ -11,7 +11,7 @@ use crate::engine::backoff::BackoffConfig;
 use crate::wire::to_text;
 use crate::wire::url::BaseUrl;
 use crate::wire::worker_api::environment::{ASSISTANT, BRIDGE};
-use crate::worker::TransportChoice;
+use crate::worker::{TransportChoice, WorkBy};
 
 /// What a bridge is for.
 #[derive(Clone, Debug)]
@@ -49,6 +49,8 @@ pub struct BridgeConfig {
     pub keeps_pointer: bool,
     /// Which version the session travels by (C-4).
     pub transport: TransportChoice,
+    /// By what its work is asked for (E-2).
+    pub work_by: WorkBy,
     /// Pauses after failures, and when to give up (W-2).
     pub backoff: BackoffConfig,
     /// Whether to connect although the relay cannot prove that it is the one from before (Y-4).
@@ -76,6 +78,7 @@ impl BridgeConfig {
             state_directory: None,
             keeps_pointer: false,
             transport: TransportChoice::Auto,
+            work_by: WorkBy::Auto,
             backoff: BackoffConfig::default(),
             trusts_relay: false,
             seed,

@@ -161,6 +161,7 @@ impl Bridge {
         worker.spawn_mode = SpawnMode::SingleSession;
         worker.session_limit = NO_LIMIT;
         worker.transport = config.transport;
+        worker.work_by = config.work_by;
         worker.backoff = config.backoff;
         worker.state_directory = config.state_directory;
         worker.keeps_pointer = config.keeps_pointer;

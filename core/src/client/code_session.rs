@@ -5,10 +5,9 @@ use alloc::string::ToString;
 
 use bytes::Bytes;
 
-use super::request::{get_url, post_url};
-use crate::base::limits::{CONNECT_TIMEOUT, STREAM_DEAD_AFTER};
+use super::request::{as_stream, get_url, post_url};
 use crate::base::secret::Secret;
-use crate::contract::action::{Answer, Request};
+use crate::contract::action::Request;
 use crate::wire::code_session::{BridgeRequest, WorkerUpdate};
 use crate::wire::last_line::{LAST_LINE_HEADER, LastLine};
 use crate::wire::to_json;
@@ -29,12 +28,8 @@ pub(crate) fn open_stream(
 ) -> Request {
     let query = format!("from_sequence_num={after}&holds_after={holds_after}");
     let mut request = get_url(format!("{session_url}/worker/events/stream?{query}"), jwt);
-    request.headers.retain(|(name, _)| *name != "accept");
-    request.headers.push(("accept", Secret::from("text/event-stream")));
-    request.headers.push(("last-event-id", Secret::new(after.to_string())));
+    as_stream(&mut request, after);
     request.headers.extend(last.map(header));
-    request.timeout = CONNECT_TIMEOUT;
-    request.answer = Answer::Stream { idle_timeout: STREAM_DEAD_AFTER };
     request
 }
 

@@ -1,13 +1,15 @@
 //! Requests to a relay: the only place that sets headers, timeouts and size limits.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::base::limits::{MAX_RESPONSE_BYTES, REQUEST_TIMEOUT};
+use crate::base::limits::{
+    CONNECT_TIMEOUT, MAX_RESPONSE_BYTES, REQUEST_TIMEOUT, STREAM_DEAD_AFTER,
+};
 use crate::base::secret::Secret;
 use crate::contract::action::{Answer, Method, Reach, Request};
 use crate::wire::to_json;
@@ -46,6 +48,15 @@ pub(super) fn post_url(url: String, credential: &Secret, json: Bytes) -> Request
     let mut headers = headers(Some(credential));
     headers.push(("content-type", Secret::from("application/json")));
     request(Method::Post, url, headers, json)
+}
+
+/// Asks for a stream of events, after the one of this number.
+pub(super) fn as_stream(request: &mut Request, after: u64) {
+    request.headers.retain(|(name, _)| *name != "accept");
+    request.headers.push(("accept", Secret::from("text/event-stream")));
+    request.headers.push(("last-event-id", Secret::new(after.to_string())));
+    request.timeout = CONNECT_TIMEOUT;
+    request.answer = Answer::Stream { idle_timeout: STREAM_DEAD_AFTER };
 }
 
 /// A request with a form, and without a credential but for what is in the form.

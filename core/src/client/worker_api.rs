@@ -3,7 +3,7 @@
 use alloc::format;
 use core::time::Duration;
 
-use super::request::{Empty, get, post};
+use super::request::{Empty, as_stream, get, post};
 use crate::base::id::{EnvironmentId, SessionId, WorkId};
 use crate::base::limits::POLL_SLACK;
 use crate::base::secret::Secret;
@@ -35,6 +35,15 @@ pub struct LeaseKey<'a> {
     pub fence: u64,
 }
 
+/// What a claim is made under: the same key gives the same item again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClaimKey {
+    /// Of one item.
+    Single(u128),
+    /// Of the item of this number, among those that come under one key.
+    Numbered(u128, u64),
+}
+
 /// `POST /v1/environments/bridge` (E-1).
 pub fn register(relay: &BaseUrl, token: &Secret, body: &Registration) -> Request {
     post(relay, "/v1/environments/bridge", Some(token), body)
@@ -45,15 +54,37 @@ pub fn register(relay: &BaseUrl, token: &Secret, body: &Registration) -> Request
 pub fn poll(
     relay: &BaseUrl,
     environment: EnvironmentKey<'_>,
-    key: u128,
+    key: ClaimKey,
     wait: Duration,
 ) -> Request {
     let path = format!("/v1/environments/{}/work/poll", environment.id);
     let mut request = get(relay, &path, Some(environment.secret));
     let preference = Secret::new(format!("wait={}", wait.as_secs()));
-    let key = Secret::new(format!("{key:032x}"));
+    let key = Secret::new(match key {
+        ClaimKey::Single(key) => format!("{key:032x}"),
+        ClaimKey::Numbered(key, number) => format!("{key:032x}-{number}"),
+    });
     request.headers.extend([("prefer", preference), ("idempotency-key", key)]);
     request.timeout = wait + POLL_SLACK;
+    request
+}
+
+/// `GET …/work/stream` (E-2), for as long as `wait` and at most `room` items: those after the number in
+/// `series`, which were or will be given under its key.
+pub fn work_stream(
+    relay: &BaseUrl,
+    environment: EnvironmentKey<'_>,
+    (key, after): (u128, u64),
+    room: u64,
+    wait: Duration,
+) -> Request {
+    let path = format!("/v1/environments/{}/work/stream?room={room}", environment.id);
+    let mut request = get(relay, &path, Some(environment.secret));
+    as_stream(&mut request, after);
+    let preference = Secret::new(format!("wait={}", wait.as_secs()));
+    request
+        .headers
+        .extend([("prefer", preference), ("idempotency-key", Secret::new(format!("{key:032x}")))]);
     request
 }
 
@@ -152,7 +183,7 @@ mod tests {
         let relay = BaseUrl::parse("https://relay.example").expect("a URL");
         let id = EnvironmentId::new("env_1").expect("valid");
         let environment = EnvironmentKey { id: &id, secret: &Secret::from("s") };
-        let request = poll(&relay, environment, 0xabc, POLL_WAIT);
+        let request = poll(&relay, environment, ClaimKey::Single(0xabc), POLL_WAIT);
         assert_eq!(request.url, "https://relay.example/v1/environments/env_1/work/poll");
         let headers: Vec<_> = request.headers.iter().map(|(n, v)| (*n, v.reveal())).collect();
         assert_eq!(headers[0], ("authorization", "Bearer s"));

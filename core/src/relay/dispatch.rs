@@ -257,6 +257,9 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         (Identity::Registrar(owner), _) | (Identity::Account(owner), Route::Register) => {
             worker_api::environments::register(cx, op, request, owner)
         }
+        (Identity::Worker, Route::WorkStream(environment)) => {
+            worker_api::work_streams::open(cx, op, request, query, environment)
+        }
         (Identity::Worker, route) => worker_api::serve(cx, op, request, route),
         (Identity::AnswerLink(claims), route) => {
             answer_links::serve(cx, op, request, &route, claims)
@@ -405,6 +408,10 @@ pub(super) fn on_answer(
             Err(error) => cx.refuse(op, &error.into()),
         },
         Pending::Poll { op, claim } => parts.polls.on_answer(cx, op, claim, answer),
+        Pending::OpenWork { op, opening } => {
+            parts.work_streams.on_opening(cx, op, *opening, answer);
+        }
+        Pending::Work { op } => parts.work_streams.on_answer(cx, op, answer),
         Pending::Attach { op, attaching } => parts.links.on_attached(cx, op, attaching, answer),
         Pending::Link { op, step } => parts.links.on_answer(cx, op, step, answer),
         Pending::OpenStream { op, opening } => parts.links.on_stream(cx, op, opening, answer),

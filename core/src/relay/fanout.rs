@@ -34,6 +34,7 @@ pub(super) fn fan_out(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
 fn tell_all(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
     for environment in &changes.work_for {
         parts.polls.wake(cx, environment);
+        parts.work_streams.wake(cx, environment);
     }
     for (session, entry) in &changes.entries {
         if parts.viewers.has_any(session) {
@@ -82,6 +83,7 @@ fn tell_all(parts: &mut Parts, cx: &mut Cx, changes: Changes) {
         let frame = to_text(&OverviewFrame::EnvironmentGone { id: Cow::Borrowed(&environment) });
         parts.overviews.on_changed(cx, &owner, &frame);
         parts.polls.refuse_environment(cx, &environment);
+        parts.work_streams.close_environment(cx, &environment);
         parts.links.close_environment(cx, &environment);
         cx.notify(RelayNotice::EnvironmentGone { environment });
     }

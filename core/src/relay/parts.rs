@@ -9,12 +9,14 @@ use super::refreshes::Refreshes;
 use super::streams::overviews::Overviews;
 use super::streams::viewers::Viewers;
 use super::worker_api::polls::Polls;
+use super::worker_api::work_streams::WorkStreams;
 use crate::base::id::OpId;
 use crate::contract::action::Message;
 
 /// The parts. None of them knows another.
 pub(super) struct Parts {
     pub(super) polls: Polls,
+    pub(super) work_streams: WorkStreams,
     pub(super) links: Links,
     pub(super) viewers: Viewers,
     pub(super) overviews: Overviews,
@@ -26,6 +28,7 @@ impl Parts {
     pub(super) fn new(keys: &RelayKeys) -> Self {
         Self {
             polls: Polls::default(),
+            work_streams: WorkStreams::default(),
             links: Links::default(),
             viewers: Viewers::default(),
             overviews: Overviews::default(),
@@ -42,6 +45,8 @@ impl Parts {
                     StreamKind::Link => self.links.on_opened(cx, op),
                     StreamKind::Viewer => self.viewers.on_opened(cx, op),
                     StreamKind::Overview => self.overviews.on_opened(cx, op),
+                    // It is no WebSocket, and open from its beginning.
+                    StreamKind::Work => {}
                 }
             }
             Some(Purpose::CloseOnOpen(code)) => cx.close_open_stream(op, code),
@@ -58,7 +63,7 @@ impl Parts {
                 }
             }
             Some(StreamKind::Overview) => self.overviews.touch_viewer(cx, op),
-            None => {}
+            Some(StreamKind::Work) | None => {}
         }
     }
 
@@ -67,6 +72,7 @@ impl Parts {
             Some(StreamKind::Link) => self.links.on_sent(cx, op, messages),
             Some(StreamKind::Viewer) => self.viewers.on_sent(cx, op, messages),
             Some(StreamKind::Overview) => self.overviews.on_sent(cx, op, messages),
+            Some(StreamKind::Work) => self.work_streams.on_sent(cx, op, messages),
             None => {}
         }
     }
@@ -82,7 +88,7 @@ impl Parts {
         match self.kind_of(cx, op) {
             Some(StreamKind::Viewer) => self.viewers.keep_alive(cx, op),
             Some(StreamKind::Overview) => self.overviews.keep_alive(cx, op),
-            Some(StreamKind::Link) | None => {}
+            Some(StreamKind::Link | StreamKind::Work) | None => {}
         }
     }
 
@@ -92,6 +98,7 @@ impl Parts {
             Some(StreamKind::Link) => self.links.close(cx, op, code),
             Some(StreamKind::Viewer) => self.viewers.close(cx, op, code),
             Some(StreamKind::Overview) => self.overviews.close(cx, op, code),
+            Some(StreamKind::Work) => self.work_streams.close(cx, op, code),
             None => cx.close_stream(op, code),
         }
     }
@@ -105,6 +112,9 @@ impl Parts {
         }
         for op in self.overviews.ops() {
             self.overviews.close(cx, op, code);
+        }
+        for op in self.work_streams.ops() {
+            self.work_streams.close(cx, op, code);
         }
     }
 
@@ -123,6 +133,7 @@ impl Parts {
             StreamKind::Link => self.links.forget(cx, op),
             StreamKind::Viewer => self.viewers.forget(cx, op),
             StreamKind::Overview => self.overviews.forget(cx, op),
+            StreamKind::Work => self.work_streams.forget(cx, op),
         }
     }
 

@@ -8,6 +8,7 @@ use core::time::Duration;
 use super::http::error::ApiError;
 use super::oidc::call::SigningIn;
 use super::subject::Need;
+use super::worker_api::work_streams::Opening as WorkOpening;
 use crate::base::id::{DeviceId, EnvironmentId, OpId, PushId, SessionId};
 use crate::base::time::Instant;
 use crate::store::AccountId;
@@ -46,6 +47,10 @@ pub(super) enum Pending {
     WorkerCall { op: OpId, call: WorkerCall },
     /// Answer a poll, or hold it.
     Poll { op: OpId, claim: Claim },
+    /// Open a stream of work.
+    OpenWork { op: OpId, opening: Box<WorkOpening> },
+    /// Put an item on a stream of work.
+    Work { op: OpId },
     /// Answer a viewer.
     ViewerCall { op: OpId, call: ViewerCall },
     /// Open a link.
@@ -120,6 +125,8 @@ impl Pending {
             | Self::PushTest { op, .. }
             | Self::WorkerCall { op, .. }
             | Self::Poll { op, .. }
+            | Self::OpenWork { op, .. }
+            | Self::Work { op }
             | Self::ViewerCall { op, .. }
             | Self::Attach { op, .. }
             | Self::Link { op, .. }

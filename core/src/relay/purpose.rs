@@ -47,6 +47,8 @@ pub(super) enum StreamKind {
     Link,
     Viewer,
     Overview,
+    /// It brings a worker its work.
+    Work,
 }
 
 /// A relay's timers.
@@ -68,6 +70,8 @@ pub(super) enum Timer {
     PushRetry,
     /// A poll has been held for as long as allowed.
     Poll(OpId),
+    /// A stream of work has something to say, or has lasted for as long as it was to.
+    WorkStream(OpId),
     /// A link has been silent.
     LinkIdle(OpId),
     /// A session has ended, and its link is still open.

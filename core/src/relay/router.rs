@@ -221,6 +221,7 @@ impl Role for Router {
             Timer::Push => parts.tell(cx),
             Timer::PushRetry => parts.push.on_retry(cx),
             Timer::Poll(op) => parts.polls.end(cx, op),
+            Timer::WorkStream(op) => parts.work_streams.on_timer(cx, op),
             Timer::LinkIdle(op) => parts.links.on_idle(cx, op),
             Timer::LinkDrain(op) => parts.links.on_drained(cx, op),
             Timer::ViewerKeepalive(op) => parts.keep_alive(cx, op),

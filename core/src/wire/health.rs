@@ -32,6 +32,9 @@ pub struct Version {
     /// Missing: as `v1`.
     #[serde(default)]
     pub transports: Cow<'static, [Cow<'static, str>]>,
+    /// How work can come to workers (E-2): `poll`; `stream`, as it comes. Missing: by polls.
+    #[serde(default)]
+    pub work: Cow<'static, [Cow<'static, str>]>,
 }
 
 impl Version {
@@ -44,5 +47,6 @@ impl Version {
             Cow::Borrowed(viewer::PROTOCOL),
         ]),
         transports: Cow::Borrowed(&[Cow::Borrowed("v1"), Cow::Borrowed("v2")]),
+        work: Cow::Borrowed(&[Cow::Borrowed("poll"), Cow::Borrowed("stream")]),
     };
 }

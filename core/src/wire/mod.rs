@@ -18,6 +18,7 @@
 //! | [`push`] | notifications (Y-7) |
 //! | [`session`] | a session's state and result |
 //! | [`session_name`] | the two names of one session (I-1) |
+//! | `sse` | a byte stream cut into Server-Sent Events |
 //! | [`audit`] | who did what (Y-9) |
 //! | [`worktree`] | a worktree that was kept, and what a person wants done with it (W-5) |
 //! | [`viewer`] | what viewers request, and what they receive |
@@ -48,6 +49,7 @@ mod raw;
 pub(crate) mod rfc3339;
 pub mod session;
 pub mod session_name;
+pub(crate) mod sse;
 #[cfg(test)]
 mod tests;
 pub mod url;

@@ -57,6 +57,8 @@ pub struct WorkerConfig {
     pub stop_work_base_delay: Duration,
     /// Which version sessions speak (C-4).
     pub transport: TransportChoice,
+    /// By what work is asked for (E-2).
+    pub work_by: WorkBy,
     /// Pauses after failures, and when to give up (W-2).
     pub backoff: BackoffConfig,
     /// Longest line accepted from an agent, in bytes (M-1).
@@ -86,6 +88,18 @@ pub enum TransportChoice {
     V1,
     /// By streams of events and batches, whatever that says.
     V2,
+}
+
+/// By what work is asked for (E-2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WorkBy {
+    /// By a stream where the relay offers one and it gets through, or else by polls.
+    #[default]
+    Auto,
+    /// By a stream, whatever the relay says.
+    Stream,
+    /// By polls.
+    Poll,
 }
 
 /// Where sessions work (W-5).
@@ -158,6 +172,7 @@ impl WorkerConfig {
             shutdown_grace: DEFAULT_SHUTDOWN_GRACE,
             stop_work_base_delay: DEFAULT_STOP_WORK_BASE_DELAY,
             transport: TransportChoice::Auto,
+            work_by: WorkBy::Auto,
             backoff: BackoffConfig::default(),
             max_line_bytes: MAX_LINE_BYTES,
             state_directory: None,

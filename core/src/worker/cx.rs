@@ -36,6 +36,9 @@ pub(super) enum Purpose {
     RefreshToken,
     SaveToken,
     Poll,
+    WorkStream,
+    /// A stream of work that has brought all that it was to.
+    WorkStreamOver,
     Ack(WorkId),
     /// With the fence that it was sent under.
     Heartbeat(SessionId, u64),
@@ -62,6 +65,11 @@ impl Purpose {
         matches!(self, Self::SaveState | Self::Pointer | Self::SaveToken)
     }
 
+    /// Whether its operation goes on after an event.
+    pub(super) const fn is_lasting(&self) -> bool {
+        matches!(self, Self::Agent(_) | Self::Link(_) | Self::WorkStream | Self::WorkStreamOver)
+    }
+
     /// Whether the relay answers, for which a credential has to be shown to it.
     pub(super) const fn is_answered_by_relay(&self) -> bool {
         match self {
@@ -69,6 +77,7 @@ impl Purpose {
             | Self::CreateSession
             | Self::RefreshToken
             | Self::Poll
+            | Self::WorkStream
             | Self::Ack(_)
             | Self::Heartbeat(..)
             | Self::Redispatch(..)
@@ -81,6 +90,7 @@ impl Purpose {
             | Self::SaveState
             | Self::ClearState
             | Self::Pointer
+            | Self::WorkStreamOver
             | Self::Git(_)
             | Self::Worktree
             | Self::Proof
@@ -122,6 +132,8 @@ pub(super) enum Timer {
     /// Its log-in may be due to be refreshed.
     RefreshToken,
     Poll,
+    /// Something has to have come on the stream of work.
+    WorkStream,
     Ack(WorkId),
     Heartbeat(SessionId),
     Report(WorkId),

@@ -13,7 +13,9 @@
 //! | `continuity` | what the next run of the worker needs to continue |
 //! | `survey` | what git knows about the directory |
 //! | `register` | the registration, and its secret |
-//! | `poll`, `hold`, `dispatch` | the one poll, and for how long; items that are not acknowledged yet |
+//! | `poll`, `hold` | the one poll or stream of work, and for how long |
+//! | `work_by`, `work_stream` | which of the two; what comes on a stream |
+//! | `dispatch` | items that are not acknowledged yet |
 //! | `sessions`, `session`, `process`, `heartbeat` | running sessions: agent, link, lease |
 //! | `own_session` | the one session of an embedded bridge |
 //! | `worktree` | git's jobs, one at a time |
@@ -54,12 +56,14 @@ mod spool;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod work_by;
+mod work_stream;
 mod worktree;
 
 pub use allowance::Allowance;
 pub use check::{Check, CheckConfig, Checked, Finding};
 pub use config::{
-    AgentProgram, AgentResume, OwnSessionConfig, SpawnMode, TransportChoice, WorkerConfig,
+    AgentProgram, AgentResume, OwnSessionConfig, SpawnMode, TransportChoice, WorkBy, WorkerConfig,
 };
 pub use continuity::{Identity, Places};
 pub use notice::{WorkerCommand, WorkerNotice};

@@ -152,6 +152,13 @@ pub enum WorkerNotice {
         /// What is in the way.
         reason: String,
     },
+    /// Streams of work do not get through to the relay: work comes by polls for now.
+    WorkByPolls {
+        /// What is in the way.
+        reason: String,
+        /// When a stream is tried again.
+        for_now: Duration,
+    },
     /// A session's link is up.
     SessionConnected {
         /// The session.

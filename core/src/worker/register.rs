@@ -60,6 +60,8 @@ pub(super) struct Registration {
     secret: SecretTrust,
     /// Whether the relay that it has registered with can prove that it is the same one.
     relay_proves: bool,
+    /// Whether it has streams of work.
+    offers_work_stream: bool,
     worker_id: String,
     /// Which run of the worker this is.
     run: u64,
@@ -116,6 +118,7 @@ impl Registration {
             environment: None,
             secret: SecretTrust::Good,
             relay_proves: false,
+            offers_work_stream: false,
             worker_id: String::new(),
             run: 0,
             previous: None,
@@ -138,6 +141,11 @@ impl Registration {
     /// Whether the relay can prove who it is, and so has to.
     pub(super) const fn relay_proves(&self) -> bool {
         self.relay_proves
+    }
+
+    /// Whether the relay that it has registered with has streams of work.
+    pub(super) const fn offers_work_stream(&self) -> bool {
+        self.offers_work_stream
     }
 
     /// The environment, once there is one.
@@ -213,6 +221,7 @@ impl Registration {
             Environment { id: registered.environment_id, secret: registered.environment_secret };
         self.environment = Some(environment.clone());
         self.relay_proves |= registered.proves;
+        self.offers_work_stream = registered.work_stream;
         Answered::Registered(environment, registered.sessions)
     }
 

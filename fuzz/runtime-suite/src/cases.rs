@@ -268,6 +268,14 @@ macro_rules! scenario_tests {
             a_proxy_that_collects_them_is_named_once_and_sessions_travel_as_version_1,
             a_relay_without_version_2_is_served_as_version_1,
         );
+        $crate::tests!($runtime, field::work_streams:
+            work_comes_by_it_and_nothing_is_polled,
+            a_proxy_that_collects_it_is_named_and_polls_bring_the_work,
+            one_that_is_cut_within_an_item_brings_it_again_and_once,
+            one_that_falls_silent_is_found_and_the_next_one_brings_the_work,
+            a_relay_that_restarts_while_it_holds_one,
+            a_relay_that_restarts_while_work_is_acknowledged,
+        );
         $crate::tests!($runtime, field::the_pointer_shows_in_git_status:
             it_is_excluded_and_what_a_crash_left_is_removed,
         );

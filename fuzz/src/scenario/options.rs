@@ -33,6 +33,8 @@ pub struct Options {
     pub code_sessions: Option<bool>,
     /// Whether somebody logs machines in and ends them.
     pub machines: Option<bool>,
+    /// Whether the work of some workers comes by a stream.
+    pub work_streams: Option<bool>,
     /// The deliberately broken part.
     pub mutant: Option<Mutant>,
     /// Whether to keep a trace.
@@ -54,6 +56,7 @@ impl Options {
             embedded: None,
             code_sessions: None,
             machines: None,
+            work_streams: None,
             mutant: None,
             trace: false,
         }
@@ -73,6 +76,7 @@ impl Options {
             "agent" => agent_of(value).map(|agent| self.agent = Some(agent)),
             "faults" => faults_of(value).map(|faults| self.faults = Some(faults)),
             "code-sessions" => yes_or_no(value).map(|has| self.code_sessions = Some(has)),
+            "work-streams" => yes_or_no(value).map(|has| self.work_streams = Some(has)),
             "embedded" => yes_or_no(value).map(|is_there| self.embedded = Some(is_there)),
             "strangers" => yes_or_no(value).map(|are_there| self.strangers = Some(are_there)),
             "machines" => yes_or_no(value).map(|has| self.machines = Some(has)),
@@ -171,6 +175,9 @@ impl fmt::Display for Options {
         if let Some(has) = self.machines {
             write!(f, " --machines {}", if has { "yes" } else { "no" })?;
         }
+        if let Some(has) = self.work_streams {
+            write!(f, " --work-streams {}", if has { "yes" } else { "no" })?;
+        }
         if let Some(mutant) = self.mutant {
             write!(f, " --mutant {}", mutant.name())?;
         }
@@ -186,7 +193,7 @@ mod tests {
     fn the_arguments_that_replay_a_run_are_read_as_written() {
         let all = "--seed 7 --steps 1500 --minutes 2 --workers 1 --viewers 3 --agent askingmany \
                    --faults cut,versions --strangers no --embedded yes --code-sessions yes \
-                   --machines no --mutant lost-write";
+                   --machines no --work-streams no --mutant lost-write";
         for arguments in ["--seed 9 --steps 400000", "--seed 9 --steps 1 --faults none", all] {
             let options: Options = arguments.parse().expect("valid arguments");
             assert_eq!(options.to_string(), arguments);

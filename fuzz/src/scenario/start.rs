@@ -12,7 +12,7 @@ use footbridge_core::relay::{AccessToken, Relay, RelayCommand, RelayConfig, Rela
 use footbridge_core::store::StorePolicy;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{
-    AgentProgram, SpawnMode, TransportChoice, Worker, WorkerCommand, WorkerConfig,
+    AgentProgram, SpawnMode, TransportChoice, WorkBy, Worker, WorkerCommand, WorkerConfig,
 };
 
 use crate::fact::Fact;
@@ -43,6 +43,11 @@ const CODE_SESSIONS: u64 = 0xc0de_5e55;
 /// In so many of 256 runs somebody does.
 const CODE_SESSIONS_OF_256: u8 = 96;
 
+/// Separates the random draw of whose work comes by a stream.
+const WORK_STREAMS: u64 = 0x3047_57e4;
+/// In so many of 256 runs somebody's does.
+const WORK_STREAMS_OF_256: u8 = 96;
+
 /// What a party runs when it starts; `None` for the shell agent, which starts as a process.
 pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<Box<dyn Node>> {
     let seed = world.cx.rng.u64(..);
@@ -51,10 +56,11 @@ pub(crate) fn node(world: &mut World, options: &Options, id: PartyId) -> Option<
         Role::Relay => relay(world, options, is_traced),
         Role::Worker => {
             let transport = transport(world, options, id);
-            worker(world, id, RELAY_URL, seed, transport)
+            let work_by = work_by(world, options, id);
+            worker(world, id, RELAY_URL, seed, (transport, work_by))
         }
         Role::Embedded => embedded(world, options, id, seed),
-        Role::Victim => worker(world, id, LIAR_URL, seed, TransportChoice::V1),
+        Role::Victim => worker(world, id, LIAR_URL, seed, (TransportChoice::V1, WorkBy::Auto)),
         Role::Viewer => viewer(world, options, id, seed),
         Role::Mallory => {
             Box::new(Driven { machine: Mallory::new(seed), command: |_| None, is_traced })
@@ -138,6 +144,22 @@ fn transport(world: &World, options: &Options, id: PartyId) -> TransportChoice {
     }
 }
 
+/// By what a worker's work comes: who has streams comes from a random stream of its own, so that the runs
+/// without any are unchanged. Where versions differ, nobody has.
+fn work_by(world: &World, options: &Options, id: PartyId) -> WorkBy {
+    let mut rng = Rng::with_seed(options.seed ^ WORK_STREAMS);
+    let is_drawn = rng.u8(..) < WORK_STREAMS_OF_256 && options.mutant.is_none();
+    if !options.work_streams.unwrap_or(is_drawn) || world.network.has_versions() {
+        return WorkBy::Poll;
+    }
+    let mut own = Rng::with_seed(rng.u64(..) ^ u64::try_from(id).unwrap_or_default());
+    match own.u8(..) {
+        ..160 => WorkBy::Auto,
+        160..192 => WorkBy::Stream,
+        192.. => WorkBy::Poll,
+    }
+}
+
 /// Whether the relay asks for version 2, so that workers may fall back from it.
 fn asks_for_version_2(world: &World, options: &Options) -> bool {
     let may = options.mutant.is_none() && !world.network.has_versions();
@@ -157,7 +179,7 @@ fn worker(
     id: PartyId,
     url: &str,
     seed: u64,
-    transport: TransportChoice,
+    (transport, work_by): (TransportChoice, WorkBy),
 ) -> Box<dyn Node> {
     let relay = match BaseUrl::parse(url) {
         Ok(relay) => relay,
@@ -170,6 +192,7 @@ fn worker(
     config.machine_name.clone_from(&world.cx.parties[id].name);
     config.max_line_bytes = MAX_LINE_BYTES;
     config.transport = transport;
+    config.work_by = work_by;
     // Two workers may be on one host.
     config.state_directory = Some(format!("/state/{}", world.cx.parties[id].name));
     config.max_sessions = world.cx.rng.u32(1..=4);
@@ -201,6 +224,7 @@ fn embedded(world: &mut World, options: &Options, id: PartyId, seed: u64) -> Box
     config.init = None;
     config.replays = false;
     config.transport = transport(world, options, id);
+    config.work_by = work_by(world, options, id);
     let mut rng = Rng::with_seed(options.seed ^ PROGRAM);
     let is_stale = options.mutant == Some(Mutant::StaleSender);
     if rng.bool() && !is_stale {

@@ -99,6 +99,18 @@ fn note_report(cx: &mut Cx, party: PartyId, label: &str, event: &Event) {
     }
 }
 
+/// A piece of a stream of work has reached its worker; each event is one.
+pub(crate) fn work_came(cx: &mut Cx, piece: &[u8]) {
+    let piece = String::from_utf8_lossy(piece);
+    let item = piece.lines().find_map(|line| line.strip_prefix("data: "));
+    let item = item.filter(|_| piece.contains("event: work"));
+    let Some(item) = item.and_then(|item| serde_json::from_str::<Value>(item).ok()) else { return };
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    if let (Some(work), Some(session)) = (text(&item["id"]), text(&item["data"]["id"])) {
+        cx.fact(Fact::Leased { work, session });
+    }
+}
+
 /// A worker of version 2 has sent something, and the relay hears it.
 pub(crate) fn worker_call(cx: &mut Cx, to: PartyId, target: &str) {
     let path = target.split('?').next().unwrap_or_default();

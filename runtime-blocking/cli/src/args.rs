@@ -15,7 +15,7 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Parser, ValueExt};
 
 use crate::exit::Error;
-use crate::value::{Format, Level, SpawnMode, Transport};
+use crate::value::{Format, Level, SpawnMode, Transport, WorkBy};
 
 /// How much is logged to stderr, and how, plus the other options common to long-running commands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -79,6 +79,8 @@ pub struct Work {
     pub trusts_relay: bool,
     /// How sessions travel.
     pub transport: Transport,
+    /// By what work comes.
+    pub work_by: WorkBy,
     /// Whether to start although the agent's program is not there.
     pub may_lack_agent: bool,
     /// Where to answer those who ask for its health.
@@ -109,6 +111,7 @@ impl Default for Work {
             disposable: Vec::new(),
             trusts_relay: false,
             transport: Transport::default(),
+            work_by: WorkBy::default(),
             may_lack_agent: false,
             health: None,
             backoff: BackoffConfig::default(),

@@ -56,6 +56,10 @@ pub const WORK: &str =
                              networks that let no WebSocket through; or auto,
                              as the relay says, and as v1 where v2 does not get
                              through [default: auto]
+      --work-by HOW          How work comes from the relay: stream, as it comes;
+                             poll, one request after another; or auto, by a
+                             stream where the relay offers one and it gets
+                             through [default: auto]
       --allow-variable NAME  Let the relay set this variable for the agents of
                              its sessions (NAME* for all that begin with NAME);
                              can be repeated. LANG, LC_*, TZ, NO_COLOR and

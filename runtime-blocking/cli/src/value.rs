@@ -347,6 +347,28 @@ impl From<Transport> for TransportChoice {
 }
 
 words! {
+    /// By what work comes (E-2).
+    WorkBy:
+    /// By a stream where the relay offers one and it gets through, or else by polls.
+    #[default]
+    Auto = "auto",
+    /// By a stream.
+    Stream = "stream",
+    /// By polls.
+    Poll = "poll",
+}
+
+impl From<WorkBy> for footbridge_core::worker::WorkBy {
+    fn from(by: WorkBy) -> Self {
+        match by {
+            WorkBy::Auto => Self::Auto,
+            WorkBy::Stream => Self::Stream,
+            WorkBy::Poll => Self::Poll,
+        }
+    }
+}
+
+words! {
     /// What a relay demands a trusted device for (D-3).
     DemandTrust:
     /// Nothing.

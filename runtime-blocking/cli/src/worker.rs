@@ -112,6 +112,7 @@ fn config(relay: BaseUrl, token: Credential, work: &Work) -> Result<WorkerConfig
     config.disposable.clone_from(&work.disposable);
     config.trusts_relay = work.trusts_relay;
     config.transport = work.transport.into();
+    config.work_by = work.work_by.into();
     config.backoff = work.backoff;
     config.stop_work_base_delay = work.stop_work_base_delay;
     Ok(config)
@@ -327,6 +328,11 @@ pub fn log_notice(log: EventLog, notice: &WorkerNotice) {
             let words =
                 format_args!("travels as version 1 from now on, as do later ones: {reason}");
             log.write(Warn, "fell_back", &ids, words);
+        }
+        Notice::WorkByPolls { reason, for_now } => {
+            let words =
+                format_args!("work comes by polls for the next {}: {reason}", shown(*for_now));
+            log.write(Warn, "work_by_polls", &[], words);
         }
         Notice::SessionConnected { session, work } => {
             let ids = [("session", session.as_str()), ("work", work.as_str())];

@@ -83,7 +83,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
 }
 
 /// The long options of the worker: each is accepted, and is in its help.
-const OPTIONS: [&str; 26] = [
+const OPTIONS: [&str; 27] = [
     "allow-missing-agent",
     "health",
     "continue",
@@ -92,6 +92,7 @@ const OPTIONS: [&str; 26] = [
     "never-give-up",
     "trust-relay",
     "transport",
+    "work-by",
     "ca-file",
     "token-file",
     "json",
@@ -136,6 +137,7 @@ impl Line {
             "health" => work.health = Some(value(name, parser)?),
             "trust-relay" => work.trusts_relay = true,
             "transport" => work.transport = value(name, parser)?,
+            "work-by" => work.work_by = value(name, parser)?,
             "trust-repository" => work.trusts_repository = true,
             "relay" => self.relay = Some(value(name, parser)?),
             "ca-file" => reach.ca_file = Some(value(name, parser)?),
@@ -178,7 +180,7 @@ mod tests {
     use super::*;
     use footbridge_cli::args::LogArgs;
     use footbridge_cli::exit::ExitKind;
-    use footbridge_cli::value::{SpawnMode, Transport};
+    use footbridge_cli::value::{SpawnMode, Transport, WorkBy};
     use footbridge_core::engine::backoff::BackoffConfig;
     use footbridge_core::worker::Allowance;
     use std::time::Duration;
@@ -209,7 +211,7 @@ mod tests {
                  --name n --spawn-mode worktree --max-sessions 2 --session-limit 1h \
                  --shutdown-grace 5s --directory /d --log-format json --allow-variable A \
                  --allow-variable B --allow-flag --settings --allow-relay https://i.example \
-                 --trust-repository --trust-relay --transport v2 --disposable out --disposable *.log",
+                 --trust-repository --trust-relay --transport v2 --work-by poll --disposable out --disposable *.log",
                 Invocation::Work {
                     relay,
                     reach: RelayArgs { reports: quiet, ca_file: Some("ca".into()) },
@@ -230,6 +232,7 @@ mod tests {
                         disposable: vec!["out".to_owned(), "*.log".to_owned()],
                         trusts_relay: true,
                         transport: Transport::V2,
+                        work_by: WorkBy::Poll,
                         backoff: for_ever,
                         ..Work::default()
                     }),

@@ -740,6 +740,7 @@ fn work(settings: Settings) -> Work {
         disposable: settings.disposable.value.0,
         trusts_relay: settings.trust_relay.value,
         transport: settings.transport.value,
+        work_by: settings.work_by.value,
         may_lack_agent: settings.allow_missing_agent.value,
         health: settings.health.value,
     }

@@ -4,6 +4,7 @@
 pub(in crate::relay) mod assets;
 pub(in crate::relay) mod authority;
 pub(crate) mod error;
+pub(in crate::relay) mod event_stream;
 pub(crate) mod request;
 pub(in crate::relay) mod response;
 pub(in crate::relay) mod route;

@@ -39,6 +39,7 @@ pub(in crate::relay) enum Route {
     TestPush(PushId),
     Register,
     Poll(EnvironmentId),
+    WorkStream(EnvironmentId),
     Ack(EnvironmentId, WorkId),
     Heartbeat(EnvironmentId, WorkId),
     StopWork(EnvironmentId, WorkId),
@@ -117,6 +118,7 @@ impl Route {
     ) -> (Option<&EnvironmentId>, Option<&SessionId>) {
         match self {
             Self::Poll(id)
+            | Self::WorkStream(id)
             | Self::Ack(id, _)
             | Self::Heartbeat(id, _)
             | Self::StopWork(id, _)
@@ -224,7 +226,7 @@ const ASSETS: &str = "/{file}";
 
 /// Every request of the interface. Of two paths that both fit, the first one counts.
 #[rustfmt::skip]
-pub(in crate::relay) static TABLE: [Row; 67] = {
+pub(in crate::relay) static TABLE: [Row; 68] = {
     use Access::{AnswerLink, Anybody, Approval, Bridge, CodeSession, CodeWorker, Environment, Lease, Owner, Person, Question, Registration, Session, SignIn};
     use Sends::{Body, Nothing};
     [
@@ -256,6 +258,7 @@ pub(in crate::relay) static TABLE: [Row; 67] = {
         row(Post, "/v1/push/subscriptions/{id}/test", Person, Body, Make::Push(Route::TestPush)),
         row(Post, "/v1/environments/bridge", Registration, Body, Make::Plain(Route::Register)),
         row(Get, "/v1/environments/{id}/work/poll", Environment, Nothing, Make::Environment(Route::Poll)),
+        row(Get, "/v1/environments/{id}/work/stream", Environment, Nothing, Make::Environment(Route::WorkStream)),
         row(Post, "/v1/environments/{id}/work/{work}/ack", Lease, Body, Make::Work(Route::Ack)),
         row(Post, "/v1/environments/{id}/work/{work}/heartbeat", Lease, Body, Make::Work(Route::Heartbeat)),
         row(Post, "/v1/environments/{id}/work/{work}/stop", Environment, Body, Make::Work(Route::StopWork)),
@@ -409,6 +412,7 @@ mod tests {
             (Post, "/v1/push/subscriptions/push_1/test", Route::TestPush(push())),
             (Post, "/v1/environments/bridge", Route::Register),
             (Get, "/v1/environments/env_1/work/poll", Route::Poll(environment())),
+            (Get, "/v1/environments/env_1/work/stream", Route::WorkStream(environment())),
             (Post, "/v1/environments/env_1/work/work_1/ack", Route::Ack(environment(), work())),
             (
                 Post,

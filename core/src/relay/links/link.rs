@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use serde_json::value::RawValue;
 
-use super::events::{PADDING, Unacknowledged};
+use super::events::Unacknowledged;
 use super::from_agent::{FromAgent, Window, checked, lines_of};
 use super::to_agent::{Note, ToAgent, Wanted};
 use crate::base::id::{EnvironmentId, OpId, SessionId};
@@ -17,6 +17,7 @@ use crate::base::time::Instant;
 use crate::contract::action::{Action, Message};
 use crate::relay::close;
 use crate::relay::cx::Cx;
+use crate::relay::http::event_stream::PADDING;
 use crate::relay::http::request::one_line;
 use crate::relay::notice::RelayNotice;
 use crate::relay::pending::{Acks, Attaching, Framing, LinkStep, Opening, Pending};

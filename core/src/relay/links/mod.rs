@@ -30,6 +30,7 @@ use crate::contract::event::IncomingRequest;
 use crate::relay::close;
 use crate::relay::cx::{CLOSE_TIMEOUT, Cx};
 use crate::relay::http::error::ApiError;
+use crate::relay::http::event_stream;
 use crate::relay::http::request::{offered_protocols, require_websocket};
 use crate::relay::http::response::owned;
 use crate::relay::notice::RelayNotice;
@@ -157,7 +158,7 @@ impl Links {
             });
             self.close(cx, older, code);
         }
-        let head = Head { status: 200, headers: owned(&events::HEAD) };
+        let head = Head { status: 200, headers: owned(&event_stream::HEAD) };
         if cx.reply_stream(op, StreamKind::Link, head) {
             let session = opening.session.clone();
             self.by_session.insert(session, op);

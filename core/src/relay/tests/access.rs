@@ -9,7 +9,7 @@ use crate::relay::tokens::{BrowserClaims, Claims, TokenIssuer};
 use crate::relay::worker_tokens::WorkerClaims;
 
 /// Each request, and the statuses that its people and workers get there, and another person.
-const ANSWERS: [(&str, u16, u16); 67] = [
+const ANSWERS: [(&str, u16, u16); 68] = [
     ("GET /health", 200, 200),
     ("GET /ready", 200, 200),
     ("GET /v1/version", 200, 200),
@@ -38,6 +38,7 @@ const ANSWERS: [(&str, u16, u16); 67] = [
     ("POST /v1/push/subscriptions/{id}/test", 404, 404),
     ("POST /v1/environments/bridge", 400, 400),
     ("GET /v1/environments/{id}/work/poll", 204, 403),
+    ("GET /v1/environments/{id}/work/stream", 200, 403),
     ("POST /v1/environments/{id}/work/{work}/ack", 200, 403),
     ("POST /v1/environments/{id}/work/{work}/heartbeat", 200, 403),
     ("POST /v1/environments/{id}/work/{work}/stop", 200, 403),
@@ -410,6 +411,6 @@ fn anyone_may_ask_for_its_version() {
     let protocols = ["footbridge.link.v1", "footbridge.viewer.v1"];
     let version = env!("CARGO_PKG_VERSION");
     let expected = json!({"name": "footbridge", "version": version, "protocols": protocols,
-        "transports": ["v1", "v2"]});
+        "transports": ["v1", "v2"], "work": ["poll", "stream"]});
     assert_eq!(world.get("/v1/version", ""), (200, expected));
 }

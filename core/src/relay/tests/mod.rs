@@ -25,6 +25,7 @@ mod strangers;
 mod tidying;
 mod trust;
 mod viewers;
+mod work_streams;
 mod workers;
 mod worktrees;
 

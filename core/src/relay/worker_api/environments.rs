@@ -44,7 +44,14 @@ pub(super) fn registered(
     });
     let sessions = sessions.to_vec();
     let environment_id = id.clone();
-    response::json(200, &Registered { environment_id, environment_secret, sessions, proves: true })
+    let registered = Registered {
+        environment_id,
+        environment_secret,
+        sessions,
+        proves: true,
+        work_stream: true,
+    };
+    response::json(200, &registered)
 }
 
 pub(super) fn deregister(cx: &mut Cx, op: OpId, id: EnvironmentId) {

@@ -4,6 +4,7 @@
 pub(in crate::relay) mod environments;
 pub(in crate::relay) mod polls;
 pub(in crate::relay) mod work;
+pub(in crate::relay) mod work_streams;
 
 pub(in crate::relay) use self::work::bounded_result;
 use super::cx::Cx;

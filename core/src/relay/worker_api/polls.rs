@@ -36,7 +36,7 @@ pub(super) fn poll(
     request: &IncomingRequest,
     environment: EnvironmentId,
 ) -> Result<(), ApiError> {
-    let wait = preferred_wait(request).min(cx.shared.config.poll_cap);
+    let wait = preferred_wait(request).unwrap_or_default().min(cx.shared.config.poll_cap);
     let until = cx.now() + wait;
     let key = idempotency_key(request)?;
     let base_url = cx.base_url(request);
@@ -64,8 +64,8 @@ impl Polls {
         match answer {
             Err(error) => cx.refuse(op, &error.into()),
             Ok(Answer::Leased(Some(lease))) if is_waiting => {
-                let response = work::item(cx, &claim, &lease);
-                cx.reply(op, response);
+                let item = work::item(cx, &claim, &lease);
+                cx.reply(op, response::json(200, &item));
             }
             Ok(Answer::Leased(Some(Lease { work, fence, .. }))) => {
                 // The client left while the store was working: its next poll should get it
@@ -146,10 +146,10 @@ impl Polls {
 
 /// How long a poll may be held: `Prefer: wait=N` (RFC 7240). A preference that is not understood is
 /// ignored.
-fn preferred_wait(request: &IncomingRequest) -> Duration {
+pub(super) fn preferred_wait(request: &IncomingRequest) -> Option<Duration> {
     let preferences = request.headers.iter().filter(|(name, _)| name == "prefer");
     let mut preferences = preferences.flat_map(|(_, value)| value.split([',', ';']));
     let wait = preferences.find_map(|preference| preference.trim().strip_prefix("wait="));
     let seconds = wait.and_then(|wait| wait.trim().trim_matches('"').parse().ok());
-    Duration::from_secs(seconds.unwrap_or(0))
+    seconds.map(Duration::from_secs)
 }

@@ -95,7 +95,7 @@ pub(super) fn note_worktree(
 }
 
 /// A leased item as its worker receives it (E-3).
-pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
+pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> WorkItem {
     let now = cx.wall();
     let config = &cx.shared.config;
     let claims = Claims {
@@ -114,7 +114,7 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
     let options = lease.options.as_deref().cloned().unwrap_or_default();
     let mut secret = WorkSecret::new(token, claim.base_url.clone()).with_options(options);
     secret.use_code_sessions = config.use_code_sessions;
-    let item = WorkItem {
+    WorkItem {
         id: lease.work.clone(),
         kind: "work".into(),
         environment_id: claim.environment.clone(),
@@ -126,8 +126,7 @@ pub(super) fn item(cx: &Cx, claim: &Claim, lease: &Lease) -> Response {
         lease_seconds: Some(config.policy.lease_time.as_secs()),
         worktree: lease.worktree.clone(),
         interrupted: lease.interrupted,
-    };
-    response::json(200, &item)
+    }
 }
 
 /// A worker's result with its texts cut to a bounded length. Without one, nothing is known but what

@@ -1,14 +1,11 @@
 //! Bytes of a stream to what they say. A stream that was cut in the middle of an event says nothing of
 //! that event: the next stream begins after the last whole one.
 
-use alloc::string::String;
-use core::num::NonZeroUsize;
-
 use bytes::Bytes;
-use sse_core::{SseDecoder, SseEvent};
 
 use crate::base::limits::MAX_LINE_BYTES;
 use crate::wire::code_session::StreamEvent;
+use crate::wire::sse::{EventError, EventReader};
 
 /// The longest line, with room for a `declared`.
 const MAX_EVENT_BYTES: usize = MAX_LINE_BYTES + 1024;
@@ -16,28 +13,21 @@ const MAX_EVENT_BYTES: usize = MAX_LINE_BYTES + 1024;
 /// Reads a stream.
 #[derive(Debug)]
 pub(super) struct Events {
-    decoder: SseDecoder,
+    reader: EventReader,
 }
 
 impl Events {
     pub(super) fn new() -> Self {
-        let limit = NonZeroUsize::new(MAX_EVENT_BYTES).unwrap_or(NonZeroUsize::MIN);
-        Self { decoder: SseDecoder::with_limit(limit) }
+        Self { reader: EventReader::new(MAX_EVENT_BYTES) }
     }
 
     /// The next event of these bytes; `None` once they are used up.
     pub(super) fn next(&mut self, bytes: &mut Bytes) -> Option<Result<StreamEvent, &'static str>> {
-        loop {
-            let message = match self.decoder.next(bytes)? {
-                Ok(SseEvent::Message(message)) => message,
-                Ok(_) => continue,
-                Err(_) => return Some(Err("the relay sent an event that is longer than any line")),
-            };
-            let id = message.last_event_id.as_deref();
-            let data: String = message.data;
-            let event = StreamEvent::parse(&message.event, id, data);
-            return Some(event.ok_or("the relay sent a malformed event"));
-        }
+        let event = self.reader.next(bytes, StreamEvent::parse)?;
+        Some(event.map_err(|error| match error {
+            EventError::TooLong => "the relay sent an event that is longer than any line",
+            EventError::Malformed => "the relay sent a malformed event",
+        }))
     }
 }
 

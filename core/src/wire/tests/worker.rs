@@ -90,7 +90,7 @@ proptest! {
             worker_run,
         };
         shape!(registration, Registration, required: ["machine_name", "directory"]);
-        let registered = Registered { environment_id: known, environment_secret: secret, sessions, proves: true };
+        let registered = Registered { environment_id: known, environment_secret: secret, sessions, proves: true, work_stream: true };
         shape!(registered, Registered);
     }
 

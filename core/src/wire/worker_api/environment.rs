@@ -66,6 +66,9 @@ pub struct Registered {
     /// Whether the relay can prove that it is the same one, and so has to from now on.
     #[serde(default)]
     pub proves: bool,
+    /// Whether work can come by a stream, and not only by polls (E-2).
+    #[serde(default)]
+    pub work_stream: bool,
 }
 
 #[cfg(test)]

@@ -2,3 +2,4 @@
 
 pub mod environment;
 pub mod work;
+pub mod work_stream;

@@ -27,7 +27,7 @@ use crate::worker::lease::Lease;
 use crate::worker::notice::{WorkerCommand, WorkerNotice};
 use crate::worker::offers::Offers;
 use crate::worker::own_session::OwnSession;
-use crate::worker::poll::Polling;
+use crate::worker::poll::{self, Polling};
 use crate::worker::register::{Answered, Registration};
 use crate::worker::removal::Removals;
 use crate::worker::result::{Finished, Reports};
@@ -147,6 +147,11 @@ impl Role for Router {
             Timer::CreateSession => parts.make_own_session(cx),
             Timer::RefreshToken => parts.registration.refresh_if_due(cx),
             Timer::Poll => parts.poll_if_there_is_room(cx),
+            Timer::WorkStream => {
+                if let Some(polled) = parts.polling.stream_due(cx) {
+                    parts.polled(cx, polled);
+                }
+            }
             Timer::Ack(work) => parts.claims.ack(cx, &work),
             Timer::Heartbeat(session) => parts.sessions.heartbeat(cx, &session),
             Timer::Report(work) => parts.reports.send(cx, &work),
@@ -231,7 +236,7 @@ impl Parts {
     /// What the gate had held back has another id since it was sent.
     fn restarted(&mut self, purpose: &Purpose, old: OpId, new: OpId) {
         match purpose {
-            Purpose::Poll => self.polling.restarted(new),
+            Purpose::Poll | Purpose::WorkStream => self.polling.restarted(new),
             Purpose::Link(id) => {
                 if let Some(session) = self.sessions.get_mut(id) {
                     session.link_restarted(old, new);
@@ -250,8 +255,10 @@ impl Parts {
     }
 
     fn answered(&mut self, cx: &mut Cx<'_>, op: OpId, event: Event) {
-        let is_lasting = matches!(cx.fx.purpose(op), Some(Purpose::Agent(_) | Purpose::Link(_)));
-        let purpose = if is_lasting { cx.fx.purpose(op) } else { cx.fx.finish(op) };
+        let purpose = match cx.fx.purpose(op) {
+            Some(lasting) if lasting.is_lasting() => Some(lasting),
+            _ => cx.fx.finish(op),
+        };
         // A late answer: ignore it.
         let Some(purpose) = purpose else { return };
         match purpose {
@@ -302,6 +309,12 @@ impl Parts {
                 self.advance_shutdown(cx);
             }
             Purpose::Poll => self.poll_answered(cx, event),
+            Purpose::WorkStream => self.work_streamed(cx, op, event),
+            Purpose::WorkStreamOver => {
+                if poll::is_last(&event) {
+                    cx.fx.finish(op);
+                }
+            }
             Purpose::Ack(work) => self.ack_answered(cx, &work, event),
             Purpose::Spool(work) => self.reports.saved(cx, &work, &event),
             Purpose::ListSpool => {
@@ -476,7 +489,11 @@ impl Parts {
     fn drain(&mut self, cx: &mut Cx<'_>, hand_over: bool) {
         if self.shutdown.drain(hand_over) {
             self.draining.begin();
-            if !self.sessions.await_lease() {
+            if self.sessions.await_lease() {
+                // What is awaited for a session that runs still comes, and nothing else does.
+                self.polling.drop_stream(cx);
+                self.poll_if_there_is_room(cx);
+            } else {
                 self.polling.cancel(cx);
             }
             cx.notify(WorkerNotice::Draining { sessions: self.sessions.len() });

@@ -6,7 +6,7 @@ use alloc::string::String;
 use core::time::Duration;
 
 use super::Parts;
-use crate::base::id::{EnvironmentId, SessionId, WorkId};
+use crate::base::id::{EnvironmentId, OpId, SessionId, WorkId};
 use crate::base::limits::{OWN_SESSION_LOOK, SUPERSEDED_LEASE_GRACE};
 use crate::client::{RequestError, answer};
 use crate::contract::event::Event;
@@ -63,6 +63,7 @@ impl Parts {
                 cx.notify(WorkerNotice::NotTakenUp { environment: wanted });
             }
         }
+        self.polling.offered(self.registration.offers_work_stream());
         let sessions = &self.sessions;
         let proves = self.registration.relay_proves();
         self.continuity.registered(cx, &environment, proves, |session| {
@@ -173,7 +174,7 @@ impl Parts {
         }
     }
 
-    /// Asks for work if there is a reason and no poll is in progress: after registering, after each
+    /// Asks for work if there is a reason and nothing is in progress: after registering, after each
     /// answer, and in the same call in which a session ends at capacity. Even at capacity, while a
     /// running session waits for another lease, which can only come through a poll (W-8).
     pub(super) fn poll_if_there_is_room(&mut self, cx: &mut Cx<'_>) {
@@ -181,21 +182,25 @@ impl Parts {
         if self.polling.is_waiting(cx) || self.reports.are_being_read() {
             return;
         }
-        if self.has_room(cx.config) || self.sessions.await_lease() {
-            self.polling.poll(cx, environment);
+        let room = self.room(cx.config);
+        if room > 0 || self.sessions.await_lease() {
+            self.polling.ask(cx, environment, room.max(1));
         }
     }
 
-    /// Whether another session may be taken (W-3).
-    fn has_room(&self, config: &WorkerConfig) -> bool {
+    /// How many more sessions may be taken (W-3).
+    fn room(&self, config: &WorkerConfig) -> u64 {
         let taken = self.claims.len() + self.sessions.taking_room();
-        self.shutdown.takes_sessions()
-            && taken < usize::try_from(config.capacity()).unwrap_or(usize::MAX)
+        let taken = u64::try_from(taken).unwrap_or(u64::MAX);
+        match self.shutdown.takes_sessions() {
+            true => u64::from(config.capacity()).saturating_sub(taken),
+            false => 0,
+        }
     }
 
     fn may_take(&self, config: &WorkerConfig, item: &WorkItem) -> bool {
         match &item.data {
-            WorkData::Session(id) => self.sessions.contains(id) || self.has_room(config),
+            WorkData::Session(id) => self.sessions.contains(id) || self.room(config) > 0,
             WorkData::Healthcheck(_) => true,
         }
     }
@@ -213,9 +218,30 @@ impl Parts {
     pub(super) fn poll_answered(&mut self, cx: &mut Cx<'_>, event: Event) {
         let was_failing = self.polling.is_failing();
         let polled = self.polling.answered(cx, event);
+        self.note_recovery(cx, was_failing);
+        self.polled(cx, polled);
+    }
+
+    /// Something has come of a stream of work.
+    pub(super) fn work_streamed(&mut self, cx: &mut Cx<'_>, op: OpId, event: Event) {
+        let was_failing = self.polling.is_failing();
+        let all = self.polling.streamed(cx, op, event);
+        self.note_recovery(cx, was_failing);
+        for polled in all {
+            self.polled(cx, polled);
+        }
+        self.polling.settled();
+        self.poll_if_there_is_room(cx);
+    }
+
+    fn note_recovery(&mut self, cx: &mut Cx<'_>, was_failing: bool) {
         if was_failing && !self.polling.is_failing() {
             self.relay_answers(cx);
         }
+    }
+
+    /// A poll was answered, or something has come of a stream.
+    pub(super) fn polled(&mut self, cx: &mut Cx<'_>, polled: Polled) {
         if !matches!(polled, Polled::SecretRefused(_)) {
             self.registration.trust_secret();
         }
@@ -251,6 +277,7 @@ impl Parts {
                     self.poll_if_there_is_room(cx);
                 }
             }
+            Polled::Over => self.poll_if_there_is_room(cx),
             Polled::Retrying(retry_in) => {
                 let until = cx.now() + retry_in + SUPERSEDED_LEASE_GRACE;
                 self.sessions.await_leases_until(cx, until);

@@ -11,6 +11,7 @@ mod restarts;
 mod results;
 mod sessions;
 mod shutdown;
+mod work_stream;
 mod worktrees;
 
 use alloc::borrow::ToOwned;

@@ -22,4 +22,5 @@ pub mod stopped_relays;
 pub mod streams_do_not_get_through;
 pub mod the_pointer_shows_in_git_status;
 pub mod two_workers_serve_one_directory_without_a_word;
+pub mod work_streams;
 pub mod work_that_git_status_does_not_show_is_deleted;

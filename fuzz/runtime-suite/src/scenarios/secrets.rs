@@ -78,9 +78,12 @@ pub fn the_program_shows_no_secret_and_passes_them_only_to_its_agent<R: Runtime>
     let variables = json!({ "API_KEY": VARIABLE });
     let add_variables = move |answer: String| add(&answer, "environment_variables", &variables);
     proxy.rewrite("\"lease_seconds\"", Box::new(add_variables));
+    // What the proxy rewrites is an answer, which a stream of work has none of.
     let options = [
         "--verbose",
         "--json",
+        "--work-by",
+        "poll",
         "--spawn-mode",
         "worktree",
         "--allow-variable",

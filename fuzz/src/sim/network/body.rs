@@ -10,8 +10,9 @@ use footbridge_core::contract::event::{Event, IoErrorKind};
 use crate::ids::{Address, ConnId, End, Op, PartyId};
 use crate::sim::cx::{Cx, failure};
 use crate::sim::event::{Arrival, SimEvent};
-use crate::sim::network::Network;
 use crate::sim::network::conn::{Body, ConnKind, Parcel};
+use crate::sim::network::{Network, WORK_STREAM};
+use crate::sim::observe;
 
 impl Network {
     pub(crate) fn reply_stream(
@@ -104,6 +105,11 @@ impl Network {
             (Parcel::Message(message), ..) => {
                 body.received += 1;
                 let message = Message::Binary(bytes_of(message));
+                if conn.label.contains(WORK_STREAM)
+                    && let Message::Binary(bytes) = &message
+                {
+                    observe::work_came(cx, bytes);
+                }
                 if !message.is_empty() {
                     cx.tell(to, Event::Received { op, message });
                 }

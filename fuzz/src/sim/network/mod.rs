@@ -27,6 +27,9 @@ use crate::sim::network::conn::{Conn, ConnKind, Parcel};
 use crate::sim::network::door::Door;
 use crate::sim::skew::Skew;
 
+/// What the target of a stream of work has in it.
+pub(crate) const WORK_STREAM: &str = "/work/stream?";
+
 /// After this time, a system gives up a connection whose packets nobody acknowledges.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(15 * 60);
 /// Roughly how often a connection's lost packet is sent again.
@@ -95,7 +98,9 @@ impl Network {
         }
         let host = &cx.hosts[conn.host];
         let is_event = matches!(arrival, Arrival::Parcel(Parcel::Message(_)));
-        if is_event && end == End::Client && conn.label.contains("/worker/events/stream") {
+        let is_stream =
+            ["/worker/events/stream", WORK_STREAM].iter().any(|it| conn.label.contains(it));
+        if is_event && end == End::Client && is_stream {
             conn.is_collected |= host.collected_until > cx.at;
             if conn.is_collected {
                 return;

@@ -21,7 +21,7 @@ use footbridge_cli::near::nearest;
 use footbridge_cli::token::{TOKEN_VARIABLE, TRUST_VARIABLES};
 use footbridge_cli::value::{
     Count, DemandTrust, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis,
-    PlainText, Relays, Size, Span, SpawnMode, Transport, Value, Variables,
+    PlainText, Relays, Size, Span, SpawnMode, Transport, Value, Variables, WorkBy,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -203,6 +203,7 @@ settings! {
     never_give_up: bool, [Work], false;
     trust_relay: bool, [Work], false;
     transport: Transport, [Chat, Up, Work], Transport::Auto;
+    work_by: WorkBy, [Up, Work], WorkBy::Auto;
     health: Option<SocketAddr>, [Up, Relay, Work], None;
     conn_initial_ms: Millis, [Work], Millis(BackoffConfig::default().connection.initial);
     conn_cap_ms: Millis, [Work], Millis(BackoffConfig::default().connection.cap);

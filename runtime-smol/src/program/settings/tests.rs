@@ -94,6 +94,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("never_give_up", "true", "true"),
         ("trust_relay", "true", "true"),
         ("transport", "\"v2\"", "v2"),
+        ("work_by", "\"poll\"", "poll"),
         ("health", "\"127.0.0.1:1\"", "127.0.0.1:1"),
         ("conn_initial_ms", "1", "1"),
         ("conn_cap_ms", "2", "2"),

@@ -12,7 +12,8 @@ use footbridge_core::contract::machine::Outcome;
 use footbridge_core::engine::backoff::Track;
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{
-    AgentProgram, TransportChoice, Worker as Machine, WorkerCommand, WorkerConfig, WorkerNotice,
+    AgentProgram, TransportChoice, WorkBy, Worker as Machine, WorkerCommand, WorkerConfig,
+    WorkerNotice,
 };
 
 use super::api::TOKEN;
@@ -30,11 +31,19 @@ pub(crate) struct Worker {
 thread_local! {
     /// How the workers that this test starts let sessions travel.
     static TRANSPORT: Cell<TransportChoice> = const { Cell::new(TransportChoice::Auto) };
+    /// By what their work comes: by polls, of which many scenarios know when they are made.
+    static WORK_BY: Cell<WorkBy> = const { Cell::new(WorkBy::Poll) };
 }
 
 /// Runs a scenario whose workers speak version 2.
 pub(crate) fn over_version_2(scenario: impl FnOnce()) {
     TRANSPORT.set(TransportChoice::V2);
+    scenario();
+}
+
+/// Runs a scenario whose workers take their work by a stream.
+pub(crate) fn by_stream(scenario: impl FnOnce()) {
+    WORK_BY.set(WorkBy::Auto);
     scenario();
 }
 
@@ -54,6 +63,7 @@ pub(crate) fn config(address: &str, directory: &Path, agent: AgentProgram) -> Wo
     config.stop_work_base_delay = Duration::from_millis(20);
     config.shutdown_grace = Duration::from_secs(5);
     config.transport = TRANSPORT.get();
+    config.work_by = WORK_BY.get();
     config
 }
 
