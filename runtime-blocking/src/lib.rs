@@ -30,9 +30,10 @@
 //! The program `footbridge-worker` runs the worker and the shell agent on it. What it shares with
 //! the other runtime's program is in the package `footbridge-cli`.
 //!
-//! Below them: `mailbox` (events and commands to the loop), `inbox` (orders from it, and waiting
-//! for them), `operations` (the open operations), `threads`; `net`, `transport`, `tls` and
-//! `handshake` (from a URL to a connection), `group` (process groups), `failure` (errors as the core has them).
+//! Below them: `host` (what they need of the computer), `mailbox` (events and commands to the loop),
+//! `inbox` (orders from it, and waiting for them), `operations` (the open operations), `threads`; `net`,
+//! `transport`, `tls` and `handshake` (from a URL to a connection), `group` (process groups), `failure`
+//! (errors as the core has them).
 //!
 //! A host serves clients if it is asked to ([`Host::with_server`]): enough for one session that is served
 //! directly. What a relay needs beyond that (TLS, `ReplyStream`, `Store`) is not supported: such an
@@ -59,6 +60,7 @@ mod failure;
 mod files;
 mod group;
 mod handshake;
+mod host;
 mod http;
 mod inbox;
 mod lock;
@@ -76,7 +78,8 @@ mod threads;
 mod tls;
 mod transport;
 
-pub use driver::{Driver, Host, HostOptions};
+pub use driver::Driver;
 pub use footbridge_core::engine::proxies::ProxySource;
 pub use footbridge_supervision::Supervision;
+pub use host::{Host, HostOptions};
 pub use mailbox::Handle;

@@ -10,9 +10,9 @@ use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
 use crate::failure::{failure, io_failure};
 use footbridge_supervision::Supervisor;
 
-use crate::driver::Host;
 use crate::files::{Files, Job};
 use crate::handshake::Offer;
+use crate::host::Host;
 use crate::http::{Exchange, Http};
 use crate::inbox::Inbox;
 use crate::lock::Lock;

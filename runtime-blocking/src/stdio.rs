@@ -172,7 +172,7 @@ impl<'a> Pipes<'a> {
             match written {
                 Ok(()) => {}
                 Err(error) if self.is_socket && !self.has_input_ended => self.gone = Some(error),
-                error => return Ok(error),
+                failed => return Ok(failed),
             }
         }
         if is_readable { self.read(scratch) } else { Ok(Ok(())) }

@@ -7,7 +7,7 @@ use alloc::collections::BTreeMap;
 use alloc::string::String;
 use core::time::Duration;
 
-use super::served::ClientKey;
+use super::audience::ClientKey;
 use crate::base::limits::CALLBACK_TIME_LIMIT;
 use crate::base::text::Text;
 use crate::wire::callback::{self, Declaration, holds_something};

@@ -2,6 +2,7 @@
 
 mod answer;
 pub(crate) mod answerer;
+pub(crate) mod audience;
 pub(crate) mod conversation;
 pub(crate) mod output;
 pub(crate) mod process;

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{self, renamed_request, renamed_response};
 use super::answerer::{Answerer, Callbacks};
+use super::audience::{Audience, ClientKey};
 use crate::base::limits::{
     AGENT_INPUT_HIGH_WATER_BYTES, AGENT_LOW_WATER_BYTES, MAX_LINE_BYTES, MAX_OPEN_REQUESTS,
     MAX_RECENT_UUIDS,
@@ -33,27 +34,6 @@ use crate::wire::control;
 use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;
-
-/// Names a client for as long as its agent runs.
-pub(crate) type ClientKey = u64;
-
-/// Whom a line concerns.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Audience {
-    All,
-    Only(ClientKey),
-    Except(ClientKey),
-}
-
-impl Audience {
-    pub(crate) fn includes(self, client: ClientKey) -> bool {
-        match self {
-            Self::All => true,
-            Self::Only(one) => one == client,
-            Self::Except(one) => one != client,
-        }
-    }
-}
 
 /// Why a tool's guard is refused that nobody answers.
 const NOBODY: &str = "no client answers this";

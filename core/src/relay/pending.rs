@@ -8,7 +8,6 @@ use core::time::Duration;
 use super::http::error::ApiError;
 use super::oidc::call::SigningIn;
 use super::subject::Need;
-use super::worker_api::work_streams::Opening as WorkOpening;
 use crate::base::id::{DeviceId, EnvironmentId, OpId, PushId, SessionId};
 use crate::base::time::Instant;
 use crate::store::AccountId;
@@ -221,6 +220,17 @@ pub(super) struct Attaching {
     pub(super) framing: Framing,
     /// The last line that the agent was given, as the worker says.
     pub(super) last: Option<LastLine>,
+}
+
+/// A stream of work that a worker wants to open.
+#[derive(Clone, Debug)]
+pub(super) struct WorkOpening {
+    /// Its key is that of all items on it.
+    pub(super) claim: Claim,
+    /// The number of the last item that the worker has.
+    pub(super) after: u64,
+    /// How many more it takes.
+    pub(super) room: u64,
 }
 
 /// A stream of version 2 that a worker wants to open.

@@ -19,7 +19,7 @@ use crate::base::text::Text;
 use crate::base::time::Instant;
 use crate::contract::action::{Action, Message};
 use crate::direct::frame::Frame;
-use crate::hosting::served::ClientKey;
+use crate::hosting::audience::ClientKey;
 
 /// What a message counts for besides its content.
 const MESSAGE_OVERHEAD: usize = 64;

@@ -4,7 +4,7 @@ use alloc::collections::VecDeque;
 
 use crate::base::limits::{DIRECT_LOG_BYTES, DIRECT_LOG_LINES};
 use crate::base::text::Text;
-use crate::hosting::served::Audience;
+use crate::hosting::audience::Audience;
 
 /// The lines that are still held.
 #[derive(Debug, Default)]

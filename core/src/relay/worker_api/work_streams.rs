@@ -29,21 +29,10 @@ use crate::relay::http::error::ApiError;
 use crate::relay::http::event_stream::{HEAD, PADDING};
 use crate::relay::http::request::{bounded, idempotency_key, query_number};
 use crate::relay::http::response::owned;
-use crate::relay::pending::{Claim, Pending};
+use crate::relay::pending::{Claim, Pending, WorkOpening};
 use crate::relay::purpose::{StreamKind, Timer};
 use crate::store::{Answer, Lease, StoreError, StoreOp};
 use crate::wire::worker_api::work_stream::WorkStreamEvent;
-
-/// A stream that a worker wants to open.
-#[derive(Clone, Debug)]
-pub(in crate::relay) struct Opening {
-    /// Its key is that of all items on it.
-    claim: Claim,
-    /// The number of the last item that the worker has.
-    after: u64,
-    /// How many more it takes.
-    room: u64,
-}
 
 /// The open streams, oldest first.
 #[derive(Default)]
@@ -54,7 +43,7 @@ pub(in crate::relay) struct WorkStreams {
 }
 
 struct WorkStream {
-    opening: Opening,
+    opening: WorkOpening,
     state: State,
     /// Messages that have not left yet.
     on_the_way: usize,
@@ -97,13 +86,13 @@ pub(in crate::relay) fn open(
     let cap = cx.shared.config.poll_cap;
     let until = cx.now() + preferred_wait(request).unwrap_or(cap).min(cap);
     let (key, base_url) = (idempotency_key(request)?, cx.base_url(request));
-    let opening = Opening { claim: Claim { environment, key, until, base_url }, after, room };
+    let opening = WorkOpening { claim: Claim { environment, key, until, base_url }, after, room };
     let lease = opening.lease();
     cx.store(Pending::OpenWork { op, opening: Box::new(opening) }, lease);
     Ok(())
 }
 
-impl Opening {
+impl WorkOpening {
     /// Asks the store for the next item.
     fn lease(&self) -> StoreOp {
         let number = self.after + 1;
@@ -122,7 +111,7 @@ impl WorkStreams {
         &mut self,
         cx: &mut Cx,
         op: OpId,
-        opening: Opening,
+        opening: WorkOpening,
         answer: Result<Answer, StoreError>,
     ) {
         let lease = match answer {
@@ -145,7 +134,7 @@ impl WorkStreams {
     }
 
     /// Another stream of its worker ends what it replaces, or what there are too many of.
-    fn make_room(&mut self, cx: &mut Cx, opening: &Opening) {
+    fn make_room(&mut self, cx: &mut Cx, opening: &WorkOpening) {
         let Claim { environment, key, .. } = &opening.claim;
         let of_it: Vec<_> = self.of(environment);
         let replaced = |op: &&OpId| {
