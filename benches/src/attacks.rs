@@ -188,13 +188,12 @@ fn pings(target: &Target) -> Result<()> {
 
 fn unread_log(target: &Target) -> Result<()> {
     let viewer = subscribe(&target.listen, &target.session)?;
-    // Until the relay hangs up: what has come is looked at and left.
     let mut first = [0];
     loop {
         if viewer.get_ref().peek(&mut first)? == 0 {
             return Ok(());
         }
-        // A message of the socket's own tells whether it is still there.
+        // What has come stays unread, so only an error tells that the relay hung up.
         thread::sleep(Duration::from_millis(100));
         if viewer.get_ref().take_error()?.is_some() {
             return Ok(());

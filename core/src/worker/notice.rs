@@ -152,7 +152,7 @@ pub enum WorkerNotice {
         /// What is in the way.
         reason: String,
     },
-    /// Streams of work do not get through to the relay: work comes by polls for now.
+    /// Streams of work do not get through to the relay. Until one is tried again, work comes by polls.
     WorkByPolls {
         /// What is in the way.
         reason: String,

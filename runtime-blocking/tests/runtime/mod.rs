@@ -4,14 +4,17 @@ use footbridge_blocking::{Driver, Host, HostOptions, ProxySource};
 use footbridge_core::contract::machine::Machine;
 use footbridge_runtime_suite::{HostSpec, Running, Runtime};
 
-/// Machines on threads, which may serve clients.
-pub(crate) struct Threads;
+/// Machines on threads, which may serve clients or not.
+pub(crate) struct OnThreads<const SERVES: bool>;
 
-/// The same, which may not.
+/// Those that may.
+pub(crate) type Threads = OnThreads<true>;
+
+/// Those that may not.
 #[allow(dead_code, reason = "not every test program needs it")]
-pub(crate) struct Clients;
+pub(crate) type Clients = OnThreads<false>;
 
-impl Runtime for Threads {
+impl<const SERVES: bool> Runtime for OnThreads<SERVES> {
     const WORKER: &'static [&'static str] = &[env!("CARGO_BIN_EXE_footbridge-worker")];
 
     fn start<M>(
@@ -23,46 +26,16 @@ impl Runtime for Threads {
         M: Machine + Send + 'static,
         M::Command: Send,
     {
-        start_on(Host::new(options(host)).expect("a host").with_server(), machine, on_notice)
+        let host = Host::new(options(host)).expect("a host");
+        let host = if SERVES { host.with_server() } else { host };
+        let (driver, handle) = Driver::new(host);
+        let thread = std::thread::spawn(move || driver.run(machine, on_notice));
+        Running { command: Box::new(move |command| handle.command(command)), thread }
     }
 
     fn try_host(host: HostSpec) -> Result<(), String> {
         Host::new(options(host)).map(drop).map_err(|error| error.to_string())
     }
-}
-
-impl Runtime for Clients {
-    const WORKER: &'static [&'static str] = Threads::WORKER;
-
-    fn start<M>(
-        machine: M,
-        host: HostSpec,
-        on_notice: impl FnMut(M::Notice) + Send + 'static,
-    ) -> Running<M>
-    where
-        M: Machine + Send + 'static,
-        M::Command: Send,
-    {
-        start_on(Host::new(options(host)).expect("a host"), machine, on_notice)
-    }
-
-    fn try_host(host: HostSpec) -> Result<(), String> {
-        Threads::try_host(host)
-    }
-}
-
-fn start_on<M>(
-    host: Host,
-    machine: M,
-    on_notice: impl FnMut(M::Notice) + Send + 'static,
-) -> Running<M>
-where
-    M: Machine + Send + 'static,
-    M::Command: Send,
-{
-    let (driver, handle) = Driver::new(host);
-    let thread = std::thread::spawn(move || driver.run(machine, on_notice));
-    Running { command: Box::new(move |command| handle.command(command)), thread }
 }
 
 fn options(host: HostSpec) -> HostOptions {

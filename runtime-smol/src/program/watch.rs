@@ -66,7 +66,7 @@ impl Watch {
             }
             return;
         }
-        Timer::after(without.min(with_kernel)).await;
+        Timer::after(without).await;
     }
 }
 
