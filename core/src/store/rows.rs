@@ -265,6 +265,9 @@ pub enum Turn {
     /// Nothing: it waits for a message.
     #[default]
     Idle,
+    /// It has said who it is, which some do before each turn and some whenever they start, and nothing
+    /// shows yet that there is anything to do.
+    Announced,
     /// It is in a turn, and it is not known which message began it.
     Unexplained,
     /// It is in a turn that a message began.

@@ -27,6 +27,7 @@ mod trust;
 mod viewers;
 mod work_streams;
 mod workers;
+mod working;
 mod worktrees;
 
 use alloc::borrow::ToOwned;

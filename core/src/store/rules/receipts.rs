@@ -26,7 +26,7 @@ use crate::base::limits::{LINK_WINDOW_LINES, MAX_FAILED_RECEIPTS, MAX_REASON_BYT
 use crate::base::text::Text;
 use crate::store::committed::{Answer, ReceiptPage, StoreError};
 use crate::store::record::Origin;
-use crate::store::rows::{FailedRun, InboundCounts, InboundKind, InboundRow, SessionRow, Turn};
+use crate::store::rows::{FailedRun, InboundKind, InboundRow, SessionRow, Turn};
 use crate::store::tables::{TableError, Tables};
 use crate::wire::log_message::{LogMessage, Unsettled};
 use crate::wire::message::{Head, Kind};
@@ -113,7 +113,17 @@ pub(super) fn react<T: Tables>(
     let is_result = head.kind == "result";
     let is_start = head.kind == "system" && head.subtype.as_deref() == Some("init");
     let is_of_turn = is_result || matches!(&*head.kind, "assistant" | "stream_event");
-    if is_start || (is_of_turn && conversation.row.turn == Turn::Idle) {
+    let is_at_rest = matches!(conversation.row.turn, Turn::Idle | Turn::Announced);
+    let is_asking = head.kind == "control_request"
+        && head.subtype.as_deref() == Some("can_use_tool")
+        && conversation.row.turn == Turn::Announced;
+    if is_start {
+        // Some say who they are when they start or connect, too, with nothing to do.
+        let has_message =
+            has_unseen && first_message(cx, conversation, counts.handed_out)?.is_some();
+        let turn = if is_at_rest && !has_message { Turn::Announced } else { Turn::Unexplained };
+        conversation.row.turn = turn;
+    } else if is_asking || (is_at_rest && (is_of_turn || working::is_asked(head, line))) {
         conversation.row.turn = Turn::Unexplained;
     }
     if has_unseen {
@@ -168,15 +178,24 @@ fn explain_turn<T: Tables>(
     cx: &mut Cx<'_, T>,
     conversation: &mut Conversation,
 ) -> Result<(), TableError> {
-    let InboundCounts { settled, acked, .. } = conversation.row.inbound;
-    let before = conversation
-        .inbound_rows(cx, settled, |row| row.number <= acked && row.kind != InboundKind::Message)?;
-    let first = before.last().map_or(settled, |row| row.number) + 1;
-    if first <= acked {
+    if let Some(first) = first_message(cx, conversation, conversation.row.inbound.acked)? {
         saw(cx, conversation, first)?;
         conversation.row.turn = Turn::Explained;
     }
     Ok(())
+}
+
+/// The first message, of the lines up to this one, that the agent has not shown to have read.
+fn first_message<T: Tables>(
+    cx: &mut Cx<'_, T>,
+    conversation: &Conversation,
+    until: u64,
+) -> Result<Option<u64>, TableError> {
+    let settled = conversation.row.inbound.settled;
+    let before = conversation
+        .inbound_rows(cx, settled, |row| row.number <= until && row.kind != InboundKind::Message)?;
+    let first = before.last().map_or(settled, |row| row.number) + 1;
+    Ok((first <= until).then_some(first))
 }
 
 /// Whether a `command_lifecycle` says no more than that its message waits.

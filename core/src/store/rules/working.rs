@@ -1,14 +1,17 @@
 //! Whether a session's agent works on something or waits for its next message (U-4).
 
 use alloc::borrow::Cow;
+use alloc::vec::Vec;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::conversation::Conversation;
 use super::cx::Cx;
 use crate::base::text::Text;
 use crate::store::rows::Turn;
-use crate::wire::message::Head;
+use crate::wire::message::{Head, Kind};
 
 /// The agent has printed this line: some say themselves whether they work, of others it shows by
 /// their turns. Viewers are told of a change.
@@ -25,9 +28,42 @@ pub(super) fn note<T>(
             "running" | "requires_action" => set(cx, conversation, true),
             _ => (),
         },
-        _ if conversation.row.turn != Turn::Idle => set(cx, conversation, true),
+        // Beside its turns an agent says much of itself: of its tools, hooks and tasks.
+        ("system", subtype) if subtype != Some("init") => (),
+        _ if matches!(conversation.row.turn, Turn::Unexplained | Turn::Explained) => {
+            set(cx, conversation, true);
+        }
         _ => (),
     }
+}
+
+/// Whether this is a message to the agent that it repeats, or that it was given elsewhere, rather than
+/// what one of its tools says.
+pub(super) fn is_asked(head: &Head, line: &Text) -> bool {
+    #[derive(Deserialize)]
+    struct Line<'a> {
+        #[serde(default)]
+        parent_tool_use_id: Option<IgnoredAny>,
+        #[serde(borrow)]
+        message: Message<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Message<'a> {
+        #[serde(borrow)]
+        content: &'a RawValue,
+    }
+    #[derive(Deserialize)]
+    struct Block<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Cow<'a, str>,
+    }
+    if head.kind() != Kind::User {
+        return false;
+    }
+    let Ok(line) = serde_json::from_str::<Line<'_>>(line.as_str()) else { return false };
+    let blocks = serde_json::from_str::<Vec<Block<'_>>>(line.message.content.get());
+    let is_of_tool = blocks.is_ok_and(|all| all.iter().any(|block| block.kind == "tool_result"));
+    line.parent_tool_use_id.is_none() && !is_of_tool
 }
 
 /// The same, if it is known otherwise.
