@@ -6,6 +6,7 @@ use core::time::Duration;
 
 use crate::base::text::Text;
 use crate::base::time::UnixTime;
+use crate::contract::event::ExitStatus;
 use crate::wire::viewer::{Origin, PermissionPost, Receipts, SessionView};
 
 /// What a program asks of a viewer.
@@ -115,6 +116,17 @@ pub enum RemoteNotice {
     },
     /// Something was not sent before this viewer ended, as far as it knows.
     Unsent(Sent),
+    /// The agent has written this to stderr: told to whoever stands in for it.
+    AgentStderr {
+        /// Some lines.
+        text: String,
+    },
+    /// The agent has failed, and the session with it: told to whoever stands in for it, which ends
+    /// in the same way.
+    AgentFailed {
+        /// How it ended.
+        status: ExitStatus,
+    },
     /// The credential's file could not be written after its tokens were renewed.
     CredentialUnsaved {
         /// Why.

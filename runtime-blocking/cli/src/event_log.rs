@@ -73,6 +73,19 @@ impl EventLog {
         queue::put(entry.line(self.format, self.stamp), dropped);
     }
 
+    /// Passes on what another program has written to its stderr: each line as it is, without what
+    /// control characters would do to a terminal; as an event of that name where events are JSON.
+    pub fn pass_on(self, event: &'static str, text: &str) {
+        for line in text.lines() {
+            if self.format == Format::Json {
+                self.write(Level::Error, event, &[], format_args!("{line}"));
+                continue;
+            }
+            let dropped = |lines| dropped(lines, Format::Text, Stamp::Nothing);
+            queue::put(shown(line, '\t'), dropped);
+        }
+    }
+
     /// Waits, for a moment, until all that was written has left this process.
     pub fn flush() {
         queue::flush();
@@ -147,21 +160,27 @@ impl Entry<'_> {
             line.push_str(id);
         }
         line.push_str(&format!(" {}", self.message));
-        let mut shown = String::with_capacity(line.len());
-        for c in line.chars() {
-            match c {
-                c if c.is_control() => shown.push(' '),
-                c if is_hidden(c) => shown.extend(c.escape_unicode()),
-                c => shown.push(c),
-            }
-        }
-        shown
+        shown(&line, ' ')
     }
 
     fn json(&self, time: UnixTime) -> String {
         // Neither keys nor values can fail to be JSON.
         serde_json::to_string(&Line { time, entry: self }).unwrap_or_default()
     }
+}
+
+/// A line without control characters, other than the one that is kept.
+fn shown(line: &str, kept: char) -> String {
+    let mut shown = String::with_capacity(line.len());
+    for c in line.chars() {
+        match c {
+            c if c == kept => shown.push(c),
+            c if c.is_control() => shown.push(' '),
+            c if is_hidden(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 struct Line<'a> {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::num::NonZeroU8;
 use std::process::ExitCode;
 
 use footbridge_core::contract::event::IoError;
@@ -14,17 +15,34 @@ use crate::value::{Format, Level};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExitKind {
     /// Something that should not happen.
-    Unexpected = 1,
+    Unexpected,
     /// The command line or the configuration.
-    Usage = 2,
+    Usage,
     /// The relay refused: credential, permission, not found.
-    Refused = 3,
+    Refused,
     /// The relay could not be reached for too long.
-    GaveUp = 4,
+    GaveUp,
     /// A problem on this machine: an address in use, an agent or file not found.
-    Local = 5,
+    Local,
     /// Another worker already serves the directory.
-    InUse = 6,
+    InUse,
+    /// The agent that this program stands in for has failed, with this code.
+    Agent(NonZeroU8),
+}
+
+impl ExitKind {
+    /// The exit code.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Unexpected => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::GaveUp => 4,
+            Self::Local => 5,
+            Self::InUse => 6,
+            Self::Agent(code) => code.get(),
+        }
+    }
 }
 
 /// A fatal error: what happened, where, and what to try. Never contains a secret.
@@ -87,7 +105,7 @@ impl fmt::Display for Error {
 
 impl From<&Error> for ExitCode {
     fn from(error: &Error) -> Self {
-        Self::from(error.why as u8)
+        Self::from(error.why.code())
     }
 }
 

@@ -284,6 +284,26 @@ fn a_program_that_knows_only_an_agents_options_drives_a_session_of_its_own() {
 }
 
 #[test]
+fn an_agent_that_fails_is_heard_on_stderr_and_its_exit_code_is_the_programs() {
+    let home = tempfile::tempdir().expect("a directory");
+    let agent = "sh -c 'read line; echo No conversation found >&2; exit 7'";
+    let (_program, relay) = up(home.path(), &["--agent", agent]);
+    let mut command = stand_in(home.path(), &relay, &SDK);
+    let log = home.path().join("stderr");
+    command.stderr(std::fs::File::create(&log).expect("a file"));
+    let mut sdk = Running::start(&mut command);
+    let request = json!({"subtype": "initialize", "hooks": null});
+    sdk.say(&json!({"type": "control_request", "request_id": "r1", "request": request}));
+    let answer = sdk.message("control_response");
+    let why = answer["response"]["error"].as_str().expect("why it was not answered");
+    assert!(why.contains("exit code 7") && why.contains("No conversation found"), "{why}");
+    assert_eq!(sdk.wait(), Some(7));
+    let words = std::fs::read_to_string(&log).expect("text");
+    let said = words.lines().filter(|line| *line == "No conversation found").count();
+    assert_eq!(said, 1, "as the agent has written it: {words}");
+}
+
+#[test]
 fn an_option_that_the_workers_owner_does_not_allow_is_refused_by_name() {
     let home = tempfile::tempdir().expect("a directory");
     let (_program, relay) = up(home.path(), &[]);

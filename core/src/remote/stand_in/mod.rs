@@ -15,6 +15,7 @@
 //! made for the program ends with it.
 
 mod input;
+mod last_words;
 mod stdio;
 
 use alloc::borrow::{Cow, ToOwned};
@@ -26,6 +27,7 @@ use alloc::vec::Vec;
 use serde::Serialize;
 
 use self::input::Input;
+use self::last_words::LastWords;
 use self::stdio::Stdio;
 use super::config::RemoteConfig;
 use super::cx::{Purpose, Timer};
@@ -37,7 +39,7 @@ use crate::base::limits::{
 };
 use crate::base::text::Text;
 use crate::contract::action::Message;
-use crate::contract::event::Event;
+use crate::contract::event::{Event, ExitStatus};
 use crate::contract::machine::{MachineError, MachineErrorKind, Outcome};
 use crate::engine::runner::{self, Role, Runner, Slept, delegate_machine};
 use crate::transport::dedupe::Recent;
@@ -45,7 +47,7 @@ use crate::wire::control;
 use crate::wire::log_message::LogMessage;
 use crate::wire::message::{Head, Kind};
 use crate::wire::ndjson::Line;
-use crate::wire::session::{ResultStatus, SessionState};
+use crate::wire::session::{ResultStatus, SessionResult, SessionState};
 use crate::wire::to_text;
 use crate::wire::viewer::{Behavior, Origin, PermissionPost, SessionView};
 
@@ -111,6 +113,7 @@ impl StandIn {
             turns: Turns::default(),
             failed: None,
             result: None,
+            words: LastWords::default(),
             stage: Stage::Serving,
         };
         Self { runner: Runner::new(standing, engine) }
@@ -153,7 +156,9 @@ struct Standing {
     /// Why the last message of the program had no turn, if it had none.
     failed: Option<String>,
     /// How the session has ended.
-    result: Option<(ResultStatus, String)>,
+    result: Option<SessionResult>,
+    /// What the agent says of its end.
+    words: LastWords,
     stage: Stage,
 }
 
@@ -356,14 +361,15 @@ impl Standing {
 
     /// Nothing comes of the session any more.
     fn ended(&mut self, engine: &mut Engine, outcome: Outcome) {
-        let (why, outcome) = match (outcome, &self.result) {
+        let (why, outcome) = match (outcome, self.result.take()) {
             (Err(error), _) => (error.message.clone(), Err(error)),
-            (Ok(()), Some((status, message))) if self.stage != Stage::Leaving => {
-                let words = format!("the session has ended: {message}");
-                let kind = MachineErrorKind::NotFound;
-                let is_well = *status == ResultStatus::Completed && self.turns.is_empty();
-                let error = MachineError { kind, message: words.clone() };
-                (words, if is_well { Ok(()) } else { Err(error) })
+            (Ok(()), Some(result)) if self.stage != Stage::Leaving => {
+                let message = format!("the session has ended: {}", result.message);
+                self.agent_over(engine, &result);
+                let why = self.words.of_session(&message);
+                let is_well = result.status == ResultStatus::Completed && self.turns.is_empty();
+                let error = MachineError { kind: MachineErrorKind::NotFound, message };
+                (why, if is_well { Ok(()) } else { Err(error) })
             }
             (Ok(()), _) => match self.failed.take() {
                 Some(message) => {
@@ -382,6 +388,21 @@ impl Standing {
         self.stage = Stage::Flushing(outcome);
         if !self.stdio.close(engine) {
             self.end(engine);
+        }
+    }
+
+    /// How its agent has ended, for a program that ends likewise.
+    fn agent_over(&mut self, engine: &mut Engine, result: &SessionResult) {
+        if let Some(text) = self.words.result(result) {
+            engine.fx.notify(RemoteNotice::AgentStderr { text });
+        }
+        let status = match (result.exit_code, result.signal) {
+            (Some(0) | None, None) => None,
+            (Some(code), _) => Some(ExitStatus::Code(code)),
+            (None, Some(signal)) => Some(ExitStatus::Signal(signal)),
+        };
+        if let Some(status) = status.filter(|_| result.status == ResultStatus::Failed) {
+            engine.fx.notify(RemoteNotice::AgentFailed { status });
         }
     }
 
@@ -504,9 +525,13 @@ impl Standing {
     /// The session as it is now.
     fn session(&mut self, engine: &mut Engine, session: &SessionView<'_>) {
         if session.state == SessionState::Ended {
-            let result = session.result.as_ref();
-            let result = result.map(|result| (result.status, result.message.clone()));
-            self.result = result.or(Some((ResultStatus::Lost, String::new())));
+            self.result = Some(session.result.as_deref().cloned().unwrap_or(SessionResult {
+                status: ResultStatus::Lost,
+                exit_code: None,
+                signal: None,
+                message: String::new(),
+                stderr: String::new(),
+            }));
         }
         // An agent may say nothing at the end of its turn.
         let is_idle = session.state == SessionState::Running
@@ -525,7 +550,11 @@ impl Standing {
         let RemoteEvent { seq, from, message, .. } = event;
         match from {
             Origin::Agent => self.agent_said(engine, *seq, message),
-            Origin::Worker | Origin::Relay => self.noted(engine, message),
+            Origin::Worker => {
+                self.heard_of_agent(engine, message);
+                self.noted(engine, message);
+            }
+            Origin::Relay => self.noted(engine, message),
             Origin::Viewer => {
                 if let Some(uuid) = Head::parse(message).ok().and_then(|head| head.uuid) {
                     self.posted.insert(&uuid);
@@ -567,10 +596,28 @@ impl Standing {
         }
     }
 
+    /// The worker says how its agent is. What that writes to stderr goes to its program's.
+    fn heard_of_agent(&mut self, engine: &mut Engine, message: &Text) {
+        match LogMessage::parse(message.as_str()) {
+            Ok(Some(LogMessage::AgentStarted { .. })) => self.words.begin(),
+            Ok(Some(LogMessage::AgentStderr { text, dropped })) => {
+                let mut text = text.into_owned();
+                if dropped > 0 {
+                    text.push_str(&format!("\n[{dropped} more lines were not passed on]"));
+                }
+                self.words.heard(&text);
+                engine.fx.notify(RemoteNotice::AgentStderr { text });
+            }
+            Ok(Some(LogMessage::AgentExited { message, .. })) => self.words.over(&message),
+            _ => {}
+        }
+    }
+
     /// The relay or the worker says something about the session.
     fn noted(&mut self, engine: &mut Engine, message: &Text) {
         match LogMessage::parse(message.as_str()) {
             Ok(Some(LogMessage::RequestsUnanswered { request_ids, reason })) => {
+                let reason = self.words.with(&reason);
                 for request_id in request_ids.iter() {
                     if self.requests.remove(request_id) {
                         self.print(engine, &control::error(request_id, &reason));
@@ -582,9 +629,10 @@ impl Standing {
                 | LogMessage::MessagesUndelivered(unsettled)
                 | LogMessage::MessagesExpired(unsettled),
             )) => {
+                let reason = self.words.with(&unsettled.reason);
                 for request_id in unsettled.request_ids.iter() {
                     if self.requests.remove(request_id) {
-                        self.print(engine, &control::error(request_id, &unsettled.reason));
+                        self.print(engine, &control::error(request_id, &reason));
                     }
                 }
                 let mut is_lost = false;
@@ -592,7 +640,7 @@ impl Standing {
                     is_lost |= self.turns.give_up(uuid);
                 }
                 if is_lost {
-                    self.print_failure(engine, &unsettled.reason);
+                    self.print_failure(engine, &reason);
                 }
             }
             _ => {}

@@ -13,6 +13,7 @@ use super::*;
 use crate::auth::proof::answer as prove;
 use crate::auth::{AccountKey, Credential};
 use crate::base::id::{OpId, SessionId};
+use crate::base::limits::STDERR_TAIL_BYTES;
 use crate::base::secret::Secret;
 use crate::base::time::{Now, UnixTime};
 use crate::contract::action::{Action, Response, Target};
@@ -27,7 +28,7 @@ struct World {
     hand: Hand<StandIn>,
     stdio: OpId,
     stream: OpId,
-    printed: Vec<String>,
+    printed: Vec<Value>,
 }
 
 impl World {
@@ -145,6 +146,17 @@ impl World {
 
     /// What it has printed since the last time, by type and what tells them apart.
     fn printed(&mut self) -> Vec<String> {
+        let lines = self.lines().into_iter().map(|line| {
+            let id = [&line["request_id"], &line["response"]["request_id"], &line["subtype"]];
+            let id = id.into_iter().find_map(Value::as_str).unwrap_or_default();
+            let kind = line["type"].as_str().expect("a type");
+            format!("{kind} {id}").trim_end().to_owned()
+        });
+        lines.collect()
+    }
+
+    /// The lines themselves.
+    fn lines(&mut self) -> Vec<Value> {
         let is_print =
             |action: &Action| matches!(action, Action::Send { message: Message::Binary(_), .. });
         while let Some(at) = self.hand.actions.iter().position(is_print) {
@@ -152,11 +164,7 @@ impl World {
                 self.hand.actions.remove(at)
             {
                 self.hand.handle(Event::Sent { op: self.stdio, messages: 1 });
-                let line: Value = serde_json::from_slice(&line).expect("JSON");
-                let id = [&line["request_id"], &line["response"]["request_id"], &line["subtype"]];
-                let id = id.into_iter().find_map(Value::as_str).unwrap_or_default();
-                let kind = line["type"].as_str().expect("a type");
-                self.printed.push(format!("{kind} {id}").trim_end().to_owned());
+                self.printed.push(serde_json::from_slice(&line).expect("JSON"));
             }
         }
         core::mem::take(&mut self.printed)
@@ -358,6 +366,94 @@ fn what_will_have_no_answer_is_told_to_the_program() {
     );
     let expected = ["control_response r1", "result error_during_execution"];
     assert_eq!(world.printed(), expected);
+}
+
+#[test]
+fn what_its_agent_says_on_stderr_and_how_it_ends_is_its_programs_to_see() {
+    let stderr = "No conversation found\n";
+    let cases = [
+        // What came as it was written is not said again at the end.
+        (true, json!({"exit_code": 7}), vec![ExitStatus::Code(7)]),
+        (false, json!({"exit_code": 7}), vec![ExitStatus::Code(7)]),
+        (false, json!({"signal": 9}), vec![ExitStatus::Signal(9)]),
+        (false, json!({}), vec![]),
+    ];
+    for (is_live, how, expected) in cases {
+        let mut world = World::new(|_| {});
+        world.writes(
+            r#"{"type":"control_request","request_id":"r1","request":{"subtype":"initialize"}}"#,
+        );
+        world.accepted(1);
+        world.writes(r#"{"type":"user","uuid":"u","message":{}}"#);
+        world.accepted(2);
+        if is_live {
+            let line = json!({"type": "footbridge", "subtype": "agent_stderr", "text": "No conversation found"});
+            world.event(3, "worker", &line.to_string());
+        }
+        let mut result = json!({"status": "failed", "message": "it failed", "stderr": stderr});
+        for (name, value) in how.as_object().expect("fields") {
+            result[name] = value.clone();
+        }
+        world.session(&json!({"state": "ended", "result": result}));
+        let stream = world.stream;
+        world.hand.handle(Event::Closed { op: stream, code: Some(1000), failure: None });
+        let lines = world.lines();
+        let why = "the session has ended: it failed; it said on stderr: No conversation found";
+        assert_eq!(lines[0]["response"]["error"], why, "{lines:?}");
+        assert_eq!((&lines[1]["type"], &lines[1]["errors"]), (&json!("result"), &json!([why])));
+        let told = |notice: &RemoteNotice| match notice {
+            RemoteNotice::AgentStderr { text } => Some(text.clone()),
+            _ => None,
+        };
+        let told: Vec<_> = world.hand.notices.iter().filter_map(told).collect();
+        assert_eq!(told, ["No conversation found"], "once, live: {is_live}");
+        let failed = |notice: &RemoteNotice| match notice {
+            RemoteNotice::AgentFailed { status } => Some(*status),
+            _ => None,
+        };
+        let failed: Vec<_> = world.hand.notices.iter().filter_map(failed).collect();
+        assert_eq!(failed, expected);
+    }
+}
+
+#[test]
+fn what_dies_with_its_agent_is_answered_with_what_that_has_said() {
+    let mut world = World::new(|_| {});
+    world.writes(
+        r#"{"type":"control_request","request_id":"r1","request":{"subtype":"initialize"}}"#,
+    );
+    world.accepted(1);
+    world.writes(r#"{"type":"user","uuid":"u","message":{}}"#);
+    world.accepted(2);
+    let long = "x".repeat(STDERR_TAIL_BYTES);
+    let lines = [
+        ("worker", json!({"subtype": "agent_stderr", "text": "of an earlier run"})),
+        ("worker", json!({"subtype": "agent_started", "pid": 7})),
+        ("worker", json!({"subtype": "agent_stderr", "text": long})),
+        ("worker", json!({"subtype": "agent_stderr", "text": "No such model", "dropped": 2})),
+        ("worker", json!({"subtype": "agent_exited", "message": "exit code 7", "exit_code": 7})),
+        (
+            "relay",
+            json!({"subtype": "messages_indeterminate", "uuids": ["u"], "reason": "it died"}),
+        ),
+        (
+            "relay",
+            json!({"subtype": "requests_unanswered", "request_ids": ["r1"], "reason": "gone"}),
+        ),
+    ];
+    for (seq, (from, mut line)) in (3..).zip(lines) {
+        line["type"] = json!("footbridge");
+        world.event(seq, from, &line.to_string());
+    }
+    let lines = world.lines();
+    let (result, answer) = (&lines[0]["errors"][0], &lines[1]["response"]["error"]);
+    for (why, beginning) in [(result, "it died"), (answer, "gone")] {
+        let why = why.as_str().expect("why");
+        let beginning = format!("{beginning}: exit code 7; it said on stderr: x");
+        assert!(why.starts_with(&beginning) && !why.contains("earlier"), "{why}");
+        assert!(why.contains("xxx\nNo such model\n[2 more lines"), "{why}");
+        assert!(why.len() < STDERR_TAIL_BYTES + 100, "bounded: {}", why.len());
+    }
 }
 
 #[test]

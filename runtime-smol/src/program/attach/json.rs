@@ -87,6 +87,12 @@ enum Line<'a> {
     CredentialUnsaved {
         reason: &'a str,
     },
+    AgentStderr {
+        text: &'a str,
+    },
+    AgentFailed {
+        how: String,
+    },
 }
 
 /// What was sent.
@@ -159,6 +165,8 @@ fn line(notice: &RemoteNotice) -> String {
         }
         RemoteNotice::Unsent(sent) => Line::Unsent { what: What::of(sent) },
         RemoteNotice::CredentialUnsaved { reason } => Line::CredentialUnsaved { reason },
+        RemoteNotice::AgentStderr { text } => Line::AgentStderr { text },
+        RemoteNotice::AgentFailed { status } => Line::AgentFailed { how: status.to_string() },
     };
     serde_json::to_string(&line).unwrap_or_default()
 }

@@ -1,15 +1,18 @@
 //! `footbridge attach --stream-json`: stands in for an agent's program, so that an SDK drives a session
 //! somewhere else.
 
+use std::cell::Cell;
 use std::ffi::OsString;
+use std::num::NonZeroU8;
 
 use footbridge_cli::event_log::EventLog;
-use footbridge_cli::exit::Error;
+use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::value::Level;
 use footbridge_cli::{print, random_hex};
 use footbridge_core::base::id::{EnvironmentId, SessionId};
 use footbridge_core::base::secret::Secret;
 use footbridge_core::base::text::Text;
+use footbridge_core::contract::event::ExitStatus;
 use footbridge_core::engine::backoff::{BackoffConfig, Track};
 use footbridge_core::remote::{
     RemoteConfig, RemoteNotice, StandIn, StandInCommand, StandInConfig, Start,
@@ -85,22 +88,41 @@ pub(super) fn run(
     };
     let host = work::host(&place.relay, &place.reach)?;
     let (commands, asked) = async_channel::unbounded();
+    let failed = Cell::new(None);
     let ends = Ends::listen()?;
     let driven = drive(StandIn::new(stand_in), host, asked, |notice| {
         log_connection(log, &notice);
-        if let RemoteNotice::Gap { after, resumes_after } = notice {
-            let words = format_args!(
-                "events {} to {resumes_after} are not kept any more and were not passed on: read faster",
-                after + 1
-            );
-            log.write(Level::Error, "gap", &[], words);
+        match notice {
+            RemoteNotice::Gap { after, resumes_after } => {
+                let words = format_args!(
+                    "events {} to {resumes_after} are not kept any more and were not passed on: read faster",
+                    after + 1
+                );
+                log.write(Level::Error, "gap", &[], words);
+            }
+            RemoteNotice::AgentStderr { text } => log.pass_on("agent_stderr", &text),
+            RemoteNotice::AgentFailed { status } => failed.set(code_of(status)),
+            _ => {}
         }
     });
     let ended = ends.forward(|_| {
         // One that has ended already takes no commands.
         let _ = commands.try_send(StandInCommand::Shutdown);
     });
-    block_on(driven.or(ended)).map_err(Error::from)
+    block_on(driven.or(ended)).map_err(|error| {
+        let Error { why, message } = Error::from(error);
+        Error { why: failed.get().map_or(why, ExitKind::Agent), message }
+    })
+}
+
+/// What a program ends with that stands in for an agent which has ended so: after a signal, as a shell
+/// says it.
+fn code_of(status: ExitStatus) -> Option<NonZeroU8> {
+    let code = match status {
+        ExitStatus::Code(code) => u8::try_from(code),
+        ExitStatus::Signal(signal) => u8::try_from(signal.saturating_add(128)),
+    };
+    code.ok().and_then(NonZeroU8::new)
 }
 
 /// A program waits for its agent, but not for ever.

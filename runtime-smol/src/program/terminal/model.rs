@@ -186,6 +186,8 @@ impl Model {
                 let words = format!("· cannot keep the renewed log-in: {}", one_line(reason));
                 self.transcript.note(words, BAD);
             }
+            // What is of a stand-in.
+            RemoteNotice::AgentStderr { .. } | RemoteNotice::AgentFailed { .. } => {}
             RemoteNotice::CallbackAsked { .. } | RemoteNotice::CallbackWithdrawn { .. } => {}
         }
         if !self.panel.is_open() && matches!(self.focus, Focus::Question(_)) {
