@@ -270,6 +270,8 @@ pub enum StoreError {
     WorktreeChanged,
     /// The worker that has it is not registered any more.
     WorktreeUnreachable,
+    /// The environment is a program that is itself its one session (B-1).
+    OneSession,
     /// The idempotency key is that of another request.
     KeyReused,
     /// The agent has used the id for several questions, and the answer does not say for which it is.
@@ -443,6 +445,10 @@ impl StoreError {
             }
             Self::WorktreeUnreachable => {
                 "the worker that has this worktree has shut down: start it again in its directory"
+                    .into()
+            }
+            Self::OneSession => {
+                "this is a program that is itself the one session of its environment, such as footbridge chat: send a message to that session, or ask for another one in the environment of a worker (footbridge up, footbridge worker)"
                     .into()
             }
             Self::KeyReused => {

@@ -108,6 +108,8 @@ error_types! {
     PermissionConflict = "permission_conflict",
     /// The idempotency key is that of another request.
     KeyReused = "key_reused",
+    /// The environment is one session, and takes no other.
+    OneSession = "one_session",
     /// The id of the question is that of several; the answer has to say which.
     PermissionAmbiguous = "permission_ambiguous",
     /// The client declares hooks or MCP servers, and the agent could not reach it.

@@ -21,6 +21,7 @@ use crate::contract::event::Event;
 use crate::contract::machine::MachineError;
 use crate::engine::backoff::{Backoff, Verdict};
 use crate::wire::viewer::CreateSession;
+use crate::wire::worker_api::environment::OWN_SESSION_KEY;
 use crate::wire::worker_api::work::WorkItem;
 
 const WHAT: &str = "create its session";
@@ -148,7 +149,7 @@ impl OwnSession {
         self.stage = Stage::Making;
         let title = cx.config.own_session.as_ref().and_then(|own| own.title.clone());
         let body = CreateSession::new(environment.id.clone(), title);
-        let key = format!("own-{run}-{}", self.made);
+        let key = format!("{OWN_SESSION_KEY}{run}-{}", self.made);
         let request = viewer_api::create_session(&cx.config.relay, token, &body, &key);
         cx.request(Purpose::CreateSession, request);
     }

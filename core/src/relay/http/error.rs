@@ -185,6 +185,7 @@ impl From<StoreError> for ApiError {
             StoreError::SessionEnded => (410, ErrorType::SessionEnded),
             StoreError::PermissionConflict { .. } => (409, ErrorType::PermissionConflict),
             StoreError::KeyReused => (409, ErrorType::KeyReused),
+            StoreError::OneSession => (409, ErrorType::OneSession),
             StoreError::AnswerLinkOver => (410, ErrorType::AnswerLinkOver),
             StoreError::AnswerLinkUnfit => (409, ErrorType::AnswerLinkUnfit),
             StoreError::PermissionWithdrawn => (410, ErrorType::PermissionWithdrawn),

@@ -352,6 +352,35 @@ fn a_person_can_stop_a_session_in_any_state() {
 }
 
 #[test]
+fn a_program_that_is_one_session_makes_that_and_nobody_gets_another_there() {
+    for kind in ["footbridge_bridge", "footbridge_assistant"] {
+        let mut world = World::new();
+        let body = json!({
+            "machine_name": "laptop", "directory": "/home/me", "max_sessions": 1,
+            "metadata": {"worker_type": kind},
+        });
+        let (status, answer) = world.post("/v1/environments/bridge", TOKEN, &body);
+        assert_eq!(status, 200, "{answer}");
+        let create = json!({"environment_id": answer["environment_id"]});
+        let mut ask = |key: &str| {
+            let headers = [("idempotency-key", key)];
+            let op = world.ask_with(Method::Post, "/v1/sessions", TOKEN, &create, &headers);
+            world.answer(op)
+        };
+        let (status, refused) = ask("a-person");
+        assert_eq!((status, &refused["error"]["type"]), (409, &json!("one_session")));
+        let words = refused["error"]["message"].as_str().expect("what to do");
+        assert!(words.contains("footbridge worker"), "{words}");
+        let (status, made) = ask("own-run-0");
+        assert_eq!(status, 201, "{made}");
+        assert_eq!(ask("own-run-0").1["id"], made["id"]);
+        assert_eq!(ask("another").0, 409, "once it is there, too");
+        let (status, refused) = world.post("/v1/sessions", TOKEN, &create);
+        assert_eq!((status, &refused["error"]["type"]), (409, &json!("one_session")));
+    }
+}
+
+#[test]
 fn limits_say_when_to_try_again() {
     let mut config = config();
     config.policy.max_environments = 1;

@@ -18,6 +18,7 @@ use crate::store::tables::{TableError, Tables};
 use crate::wire::session::{ResultStatus, SessionResult, SessionState};
 use crate::wire::viewer::Stage;
 use crate::wire::work_secret::AgentOptions;
+use crate::wire::worker_api::environment::OWN_SESSION_KEY;
 use crate::wire::worker_api::work::WorkData;
 
 /// What a session is created from.
@@ -40,6 +41,10 @@ pub(super) fn create<T: Tables>(cx: &mut Cx<'_, T>, new: &NewSession<'_>) -> Ans
         return Ok(Answer::Session(Box::new(made.session)));
     }
     let mut known = owned(cx, owner, environment)?.ok_or(StoreError::EnvironmentUnknown)?;
+    let is_one = !known.environment.registration.metadata.takes_sessions();
+    if is_one && !key.is_some_and(|key| key.starts_with(OWN_SESSION_KEY)) {
+        return Err(StoreError::OneSession.into());
+    }
     if known.made_for.is_some() || known.environment.active_sessions >= cx.policy.max_sessions {
         return Err(StoreError::Limit(Limit::LiveSessions).into());
     }

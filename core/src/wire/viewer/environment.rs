@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::id::EnvironmentId;
 use crate::base::time::UnixTime;
 use crate::wire::rfc3339;
-use crate::wire::worker_api::environment::{ASSISTANT, BRIDGE};
+use crate::wire::worker_api::environment::takes_sessions;
 
 /// One environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ impl EnvironmentView<'_> {
     /// Whether a session that is asked for there is ever run: a program that is its own session takes no
     /// other (B-1).
     pub fn takes_sessions(&self) -> bool {
-        ![BRIDGE, ASSISTANT].contains(&&*self.worker_type)
+        takes_sessions(&self.worker_type)
     }
 }
 

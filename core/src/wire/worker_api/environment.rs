@@ -44,12 +44,28 @@ pub const BRIDGE: &str = "footbridge_bridge";
 /// The same of one whose session outlives it (B-4).
 pub const ASSISTANT: &str = "footbridge_assistant";
 
+/// What the idempotency keys begin with under which such a program makes its session (B-1).
+pub const OWN_SESSION_KEY: &str = "own-";
+
 /// What a worker says about itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Metadata {
     /// Which program it is.
     #[serde(default)]
     pub worker_type: String,
+}
+
+impl Metadata {
+    /// Whether a session that is asked for there is ever run: a program that is its own session takes no
+    /// other (B-1).
+    pub fn takes_sessions(&self) -> bool {
+        takes_sessions(&self.worker_type)
+    }
+}
+
+/// The same of a `worker_type`.
+pub(in crate::wire) fn takes_sessions(worker_type: &str) -> bool {
+    ![BRIDGE, ASSISTANT].contains(&worker_type)
 }
 
 /// The answer to a registration.
