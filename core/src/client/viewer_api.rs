@@ -16,7 +16,9 @@ use crate::base::secret::Secret;
 use crate::base::text::Text;
 use crate::contract::action::{Request, Target};
 use crate::wire::url::BaseUrl;
-use crate::wire::viewer::{CallbackPost, CreateSession, PROTOCOL, PermissionPost, PostMessages};
+use crate::wire::viewer::{
+    AnswerLinkPost, CallbackPost, CreateSession, PROTOCOL, PermissionPost, PostMessages,
+};
 
 /// The name of the header that says for which organization a viewer acts.
 const ORGANIZATION: &str = "x-organization-uuid";
@@ -99,6 +101,11 @@ impl SessionKey<'_> {
     /// `POST …/permission` (M-2).
     pub fn answer(&self, answer: &PermissionPost) -> Request {
         self.post("/permission", answer)
+    }
+
+    /// `POST …/permission/link` (Y-9).
+    pub fn link(&self, post: &AnswerLinkPost) -> Request {
+        self.post("/permission/link", post)
     }
 
     /// `POST …/callback` (M-6).

@@ -34,7 +34,8 @@ use crate::wire::device::Scope;
 use crate::wire::rfc3339;
 use crate::wire::url::BaseUrl;
 use crate::wire::viewer::{
-    CreateSession, EnvironmentList, EnvironmentView, Origin, SessionList, SessionView,
+    AnswerLink, AnswerLinkPost, CreateSession, EnvironmentList, EnvironmentView, Origin,
+    SessionList, SessionView,
 };
 
 /// How many sessions are listed.
@@ -51,6 +52,15 @@ pub enum LobbyCall {
     Create(CreateSession),
     /// That a session ends.
     Stop(SessionId),
+    /// A session.
+    Session(SessionId),
+    /// A link that answers one of a session's questions, once (Y-9).
+    Link {
+        /// The session.
+        session: SessionId,
+        /// For which question.
+        post: AnswerLinkPost,
+    },
     /// A message for a session from another one, or from a person. Its sender is looked up each time
     /// that it is sent; the relay takes it once.
     Tell {
@@ -77,7 +87,9 @@ pub enum LobbyAnswer {
     Sessions(Vec<SessionView<'static>>),
     /// By id.
     Environments(Vec<EnvironmentView<'static>>),
-    /// The new session, or the one that ends.
+    /// A link. Whoever has it can answer.
+    Link(Box<AnswerLink>),
+    /// The session: the new one, the one that ends, or the one that was asked for.
     Session(Box<SessionView<'static>>),
     /// Events in order and without gaps; fewer than asked for if they are long.
     Events {
@@ -224,6 +236,8 @@ impl Asking {
                 viewer_api::create_session(&self.relay, &token, body, &self.key)
             }
             LobbyCall::Stop(session) => self.key(session, &token).stop(),
+            LobbyCall::Session(session) => self.key(session, &token).look(),
+            LobbyCall::Link { session, post } => self.key(session, &token).link(post),
             LobbyCall::Tell { session, message } => {
                 match message.signed(from.unwrap_or_default()) {
                     Ok(envelope) => {
@@ -249,6 +263,8 @@ impl Asking {
             LobbyCall::Environments => ("list the environments", Scope::Watch),
             LobbyCall::Create(_) => ("create a session", Scope::Drive),
             LobbyCall::Stop(_) => ("stop the session", Scope::Drive),
+            LobbyCall::Session(_) => ("look at the session", Scope::Watch),
+            LobbyCall::Link { .. } => ("make a link that answers the question", Scope::Answer),
             LobbyCall::Tell { .. } => ("send to the session", Scope::Drive),
             LobbyCall::Events { .. } => ("read the session's log", Scope::Watch),
         }
@@ -268,7 +284,8 @@ impl Asking {
                 .map(|list| LobbyAnswer::Sessions(list.sessions)),
             LobbyCall::Environments => answer::<EnvironmentList<'static>>(event)
                 .map(|list| LobbyAnswer::Environments(list.environments)),
-            LobbyCall::Create(_) | LobbyCall::Stop(_) => {
+            LobbyCall::Link { .. } => answer(event).map(|link| LobbyAnswer::Link(Box::new(link))),
+            LobbyCall::Create(_) | LobbyCall::Stop(_) | LobbyCall::Session(_) => {
                 answer(event).map(|session| LobbyAnswer::Session(Box::new(session)))
             }
             LobbyCall::Tell { .. } => answer::<IgnoredAny>(event).map(|_| LobbyAnswer::Told),

@@ -1,5 +1,6 @@
 //! The command line, combined with the other sources of settings.
 
+pub(super) mod answer_link;
 pub(super) mod attach;
 pub(super) mod chat;
 pub(super) mod direct;
@@ -28,6 +29,7 @@ use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::Allowance;
 use lexopt::{Arg, Parser, ValueExt};
 
+use self::answer_link::{AnswerLink, Asked};
 use self::attach::{Attach, Wanted};
 use self::chat::Chat;
 use self::direct::Direct;
@@ -48,6 +50,7 @@ pub(super) enum Invocation {
     Relay { serve: Serve },
     Work { relay: BaseUrl, reach: RelayArgs, work: Work, is_check: bool },
     SignIn(SignIn),
+    AnswerLink(AnswerLink),
     LogIn(LogIn),
     LogOut(OwnLogIn),
     WhoAmI(OwnLogIn),
@@ -87,6 +90,7 @@ impl Invocation {
             Self::Mirror(mirror) => mirror.source.reach.reports.format,
             Self::Config(inquiry) => inquiry.reports.format,
             Self::Attach(ask) => ask.reach.reports.format,
+            Self::AnswerLink(ask) => ask.reach.reports.format,
             Self::Chat(ask) => ask.reach.reports.format,
             Self::Agent(_)
             | Self::Direct(_)
@@ -283,7 +287,7 @@ pub(super) fn parse(
                 continue;
             }
             Arg::Value(target)
-                if matches!(topic, Some(Topic::Backup | Topic::Mirror))
+                if matches!(topic, Some(Topic::Backup | Topic::Mirror | Topic::AnswerLink))
                     && line.target.is_none() =>
             {
                 line.target = Some(target.into());
@@ -405,7 +409,7 @@ struct Line {
     config: Option<PathBuf>,
     json: bool,
     is_check: bool,
-    /// Where a backup goes, or which session is mirrored.
+    /// Where a backup goes, or which session is mirrored or asks.
     target: Option<PathBuf>,
     /// Where a credential goes, or a mirror.
     out: Option<PathBuf>,
@@ -421,6 +425,8 @@ struct Line {
     scope: Option<String>,
     revoke: Option<String>,
     since: Option<String>,
+    request: Option<String>,
+    expires_in: Option<String>,
 }
 
 impl Line {
@@ -447,6 +453,8 @@ impl Line {
             (_, "oidc-email") => self.who.push(OidcWho::Email(text(parser)?)),
             (_, "scope") => self.scope = Some(text(parser)?),
             (_, "since") => self.since = Some(text(parser)?),
+            (_, "request") => self.request = Some(text(parser)?),
+            (_, "expires-in") => self.expires_in = Some(text(parser)?),
             (_, "revoke") => self.revoke = Some(text(parser)?),
             (_, "out" | "to") => self.out = Some(parser.value()?.into()),
             (_, "config") => self.config = Some(parser.value()?.into()),
@@ -497,6 +505,7 @@ impl Line {
             | Topic::Backup
             | Topic::Mirror
             | Topic::Attach
+            | Topic::AnswerLink
             | Topic::Chat
             | Topic::Config => {}
         }
@@ -579,6 +588,12 @@ impl Line {
                 let revoke = id.map_err(|error| Error::usage(format!("--revoke: {error}")))?;
                 Ok(Invocation::Devices(Devices { sign_in, revoke }))
             }
+            Topic::AnswerLink => Ok(Invocation::AnswerLink(AnswerLink {
+                relay: settings.relay.value.clone(),
+                assumed: own_relay(&settings)?,
+                reach: RelayArgs { reports, ca_file: settings.ca_file.value.clone() },
+                asked: Asked::of(self.target.as_deref(), self.request, self.expires_in.as_deref())?,
+            })),
             Topic::Attach => Ok(Invocation::Attach(Attach {
                 relay: settings.relay.value.clone(),
                 assumed: own_relay(&settings)?,

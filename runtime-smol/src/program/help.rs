@@ -171,6 +171,19 @@ pub(super) fn text(topic: Topic) -> String {
                 ATTACH_EXAMPLE,
             ],
         ),
+        Topic::AnswerLink => (
+            ANSWER_LINK,
+            &[
+                ANSWER_LINK_OPTIONS,
+                ATTACH_RELAY,
+                TOKEN_FILE,
+                CONFIG_FILE,
+                LOG,
+                SETTINGS,
+                EXIT_CODES,
+                ANSWER_LINK_EXAMPLE,
+            ],
+        ),
         Topic::Chat => (
             CHAT,
             &[
@@ -217,6 +230,8 @@ Commands:
   mcp     The same as tools for an agent, by MCP
   config  Show the settings in effect and where each value comes from
   attach  Follow a session, speak in it, answer its agent's questions
+  answer-link
+          Print a link with which somebody else answers one question
   chat    Talk with an agent here, in a session that your phone sees too
   agent   The built-in shell agent, on standard input and output
   service Define a relay or a worker for systemd, OpenRC or procd
@@ -856,13 +871,38 @@ For an SDK:
                           program]
   FOOTBRIDGE_ENVIRONMENT  Where a new one is made [default: the only one that is
                           online]
-  An option that cannot be passed on is named on standard error.
+  An option that cannot be passed on is named on standard error, where what the
+  agent writes there comes too. If the agent fails, the exit code is its own, or
+  128 and the signal's number.
 ";
 
 const ATTACH_EXAMPLE: &str = "
 Example:
   footbridge login --scope watch,answer,drive https://relay.example.org
   footbridge attach --relay https://relay.example.org --new
+";
+
+const ANSWER_LINK: &str = "\
+Prints a link with which somebody answers one question of a session's agent: a
+colleague without a sign-in, or yourself on a phone. It works once, and allows
+or denies what was asked, as it was asked; nothing else. Whoever has it can use
+it, so hand it to nobody else. It takes a credential that may answer, and a
+trusted device where the relay demands one.
+
+Usage: footbridge answer-link [OPTIONS] SESSION
+
+Options:
+";
+
+const ANSWER_LINK_OPTIONS: &str =
+    "      --request ID           Which question, if there are several
+      --expires-in SPAN      For how long it works, a day at most [default: 1h]
+      --json                 Print it as a single line of JSON
+";
+
+const ANSWER_LINK_EXAMPLE: &str = "
+Example:
+  footbridge answer-link --relay https://relay.example.org session_1
 ";
 
 const CHAT: &str = "\

@@ -3,6 +3,7 @@
 //! Each command has a file of the same name. No protocol decisions are made here.
 
 mod agent;
+mod answer_link;
 mod args;
 mod assets;
 mod attach;
@@ -106,6 +107,7 @@ fn run(invocation: Invocation, environment: &args::Environment) -> Result<(), Er
         Invocation::Config(inquiry) => config::run(&inquiry),
         Invocation::Agent(args) => agent::run(args),
         Invocation::Attach(ask) => attach::run(ask),
+        Invocation::AnswerLink(ask) => answer_link::run(ask),
         Invocation::Chat(ask) => chat::run(ask, false),
         Invocation::Completions(shell) => reference::print_completions(shell),
         Invocation::Man(page) => reference::print_man(page),

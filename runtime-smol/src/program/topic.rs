@@ -30,6 +30,7 @@ pub(super) enum Topic {
     Config,
     Agent,
     Attach,
+    AnswerLink,
     Chat,
     Service,
     /// No command: how a phone gets to a relay.
@@ -37,7 +38,7 @@ pub(super) enum Topic {
 }
 
 impl Topic {
-    pub(super) const COMMANDS: [(&str, Self); 22] = [
+    pub(super) const COMMANDS: [(&str, Self); 23] = [
         ("up", Self::Up),
         ("relay", Self::Relay),
         ("work", Self::Work),
@@ -58,6 +59,7 @@ impl Topic {
         ("config", Self::Config),
         ("agent", Self::Agent),
         ("attach", Self::Attach),
+        ("answer-link", Self::AnswerLink),
         ("chat", Self::Chat),
         ("service", Self::Service),
     ];
@@ -68,7 +70,7 @@ impl Topic {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
             let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
                 Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, audit, credential, user, backup, mirror, direct, ps, send, mcp, config, agent, attach, chat, service or help"
+                None => "use up, relay, work, sign-in, login, logout, whoami, devices, audit, credential, user, backup, mirror, direct, ps, send, mcp, config, agent, attach, answer-link, chat, service or help"
                     .to_owned(),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
@@ -108,6 +110,7 @@ impl Topic {
             Self::Config => "config",
             Self::Agent => "agent",
             Self::Attach => "attach",
+            Self::AnswerLink => "answer-link",
             Self::Chat => "chat",
             Self::Service => "service",
             Self::Phone => "phone",
@@ -133,6 +136,7 @@ impl Topic {
             Self::Work => &["config", "json", "check", "continue"],
             Self::Agent => &Agent::OPTIONS,
             Self::Attach => &Wanted::OPTIONS,
+            Self::AnswerLink => &["config", "json", "request", "expires-in"],
             Self::Chat => &["config", "title", "plain"],
             Self::Service => &["user", "system", "manager", "run-as", "program", "unit"],
         }

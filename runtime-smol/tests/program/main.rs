@@ -1,6 +1,7 @@
 //! The program `footbridge`, run as people run it.
 
 mod agent;
+mod answer_link;
 mod attach;
 mod attacks;
 mod both_killed;

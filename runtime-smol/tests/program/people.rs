@@ -100,7 +100,8 @@ fn a_relay_may_take_answers_from_trusted_devices_alone_and_a_log_in_becomes_one(
     let owner = ready(&mut program);
     let drive = ["--scope", "drive"];
     log_in(mine.path(), &owner, &drive);
-    log_in(other.path(), &owner, &[&drive[..], &["--no-trusted-device"]].concat());
+    let all = ["--scope", "watch,answer,drive", "--no-trusted-device"];
+    log_in(other.path(), &owner, &all);
     let listed = stdout(home.path(), &["devices"]);
     let trusted: Vec<&str> = listed.lines().filter(|line| line.contains(", trusted)")).collect();
     assert!(trusted.len() == 1 && trusted[0].contains("  Footbridge on "), "{listed}");
@@ -121,7 +122,13 @@ fn a_relay_may_take_answers_from_trusted_devices_alone_and_a_log_in_becomes_one(
         let (_, listed) = owner.call("GET", "/v1/sessions", &Value::Null);
         listed["sessions"].get(0).cloned()
     });
-    assert!(created["id"].is_string());
+    let session = created["id"].as_str().expect("an id");
+    owner.send(session, "echo hi");
+    owner.event(session, |message| message["type"] == "control_request");
+    let link = output(other.path(), &["answer-link", session, "--relay", &owner.url]);
+    let said = String::from_utf8_lossy(&link.stderr);
+    assert_eq!((link.status.code(), &*link.stdout), (Some(3), &b""[..]), "{said}");
+    assert!(said.contains("trusted device") && said.contains("footbridge login"), "{said}");
     attached.signal(Signal::KILL);
     attached.wait();
 }

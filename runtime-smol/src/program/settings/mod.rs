@@ -182,9 +182,9 @@ settings! {
     oidc_client_secret_file: Option<PathBuf>, [Up, Relay], None;
     oidc_ca_file: Option<PathBuf>, [Up, Relay], None;
     no_trusted_device: bool, [LogIn], false;
-    relay: Option<BaseUrl>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Send, Mcp], None;
-    ca_file: Option<PathBuf>, [Chat, Work, Attach, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Send, Mcp], None;
-    token_file: Option<PathBuf>, [Chat, Up, Relay, Work, Attach, Backup, SignIn, Devices, Audit, Mirror, Credential, Send, Mcp], None;
+    relay: Option<BaseUrl>, [Chat, Work, Attach, AnswerLink, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Send, Mcp], None;
+    ca_file: Option<PathBuf>, [Chat, Work, Attach, AnswerLink, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Send, Mcp], None;
+    token_file: Option<PathBuf>, [Chat, Up, Relay, Work, Attach, AnswerLink, Backup, SignIn, Devices, Audit, Mirror, Credential, Send, Mcp], None;
     agent: Option<AgentLine>, [Chat, Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     allow_missing_agent: bool, [Up, Work], false;
@@ -212,8 +212,8 @@ settings! {
     general_cap_ms: Millis, [Work], Millis(BackoffConfig::default().general.cap);
     general_give_up_ms: Millis, [Work], Millis::of(BackoffConfig::default().general.give_up);
     stop_work_base_delay_ms: Millis, [Work], Millis(DEFAULT_STOP_WORK_BASE_DELAY);
-    log_level: Level, [Chat, Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Level::Info;
-    log_format: Format, [Chat, Up, Relay, Work, Attach, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Format::Text;
+    log_level: Level, [Chat, Up, Relay, Work, Attach, AnswerLink, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Level::Info;
+    log_format: Format, [Chat, Up, Relay, Work, Attach, AnswerLink, Backup, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Credential, User], Format::Text;
 }
 
 /// One setting as given on the command line.
