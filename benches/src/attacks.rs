@@ -1,12 +1,16 @@
 //! What somebody does who wants a relay to serve nobody else. Each goes on until its process is killed.
+//!
+//! All clients of an attack share one thread. A thousand threads would take the processor from whoever
+//! is measured by their number alone, and it would look as if the relay had been slow.
 
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
-use std::thread;
+use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
-use tungstenite::Message;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::{Async, LocalExecutor, Timer};
 
 use crate::running::{Result, subscribe};
 
@@ -15,7 +19,9 @@ const FROM: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::new(127,
 /// Of a body that the relay would take, all but one byte.
 const BODY: usize = (8 << 20) - 1;
 /// The largest control frame.
-const PING: usize = 125;
+const PING: u8 = 125;
+/// What is written at once by who asks again and again, in bytes.
+const ASKED_AT_ONCE: usize = 64 << 10;
 /// How soon somebody comes back who was turned away.
 const AGAIN: Duration = Duration::from_millis(250);
 
@@ -29,7 +35,20 @@ pub struct Attack {
     /// How many do it at once.
     pub clients: usize,
     /// What one client does until it is turned away.
-    act: fn(&Target) -> Result<()>,
+    act: Act,
+}
+
+/// What one client does until it is turned away.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    HalfBody,
+    UnreadPages,
+    LargeBody,
+    Guesses,
+    Connection,
+    Pings,
+    UnreadLog,
+    HalfMessage,
 }
 
 /// At whom it is aimed.
@@ -47,49 +66,49 @@ pub const ALL: [Attack; 8] = [
         name: "half-bodies",
         what: "64 requests without a credential whose bodies never come",
         clients: 64,
-        act: half_body,
+        act: Act::HalfBody,
     },
     Attack {
         name: "unread-pages",
         what: "1,000 connections that ask for a file again and again and read nothing",
         clients: 1000,
-        act: unread_pages,
+        act: Act::UnreadPages,
     },
     Attack {
         name: "large-bodies",
         what: "64 bodies of 8 MB without a credential",
         clients: 64,
-        act: large_body,
+        act: Act::LargeBody,
     },
     Attack {
         name: "guesses",
         what: "8 connections that guess the token",
         clients: 8,
-        act: guesses,
+        act: Act::Guesses,
     },
     Attack {
         name: "connections",
         what: "8 that connect and hang up as fast as they can",
         clients: 8,
-        act: connection,
+        act: Act::Connection,
     },
     Attack {
         name: "pings",
         what: "4 viewers that send pings and read nothing",
         clients: 4,
-        act: pings,
+        act: Act::Pings,
     },
     Attack {
         name: "unread-log",
         what: "64 viewers of two lines of 6 MB who read nothing",
         clients: 64,
-        act: unread_log,
+        act: Act::UnreadLog,
     },
     Attack {
         name: "half-messages",
         what: "64 viewers that each send half of a message of 8 MB",
         clients: 64,
-        act: half_message,
+        act: Act::HalfMessage,
     },
 ];
 
@@ -100,30 +119,61 @@ impl Attack {
     }
 
     /// Attacks until the process is killed.
-    pub fn go_on(&'static self, target: &Target) -> ! {
-        for _ in 1..self.clients {
-            let target = target.clone();
-            let small = thread::Builder::new().stack_size(128 << 10);
-            let _ = small.spawn(move || self.repeat(&target));
+    pub fn go_on(&self, target: Target) -> ! {
+        let (target, act) = (Rc::new(target), self.act);
+        let clients = LocalExecutor::new();
+        for _ in 0..self.clients {
+            let target = Rc::clone(&target);
+            clients.spawn(async move { act.repeat(&target).await }).detach();
         }
-        self.repeat(target)
+        smol::block_on(clients.run(std::future::pending()))
     }
+}
 
-    fn repeat(&self, target: &Target) -> ! {
+impl Act {
+    async fn repeat(self, target: &Target) {
         loop {
             // Being turned away is what it is about.
-            let _ = (self.act)(target);
-            thread::sleep(AGAIN);
+            let _ = self.once(target).await;
+            Timer::after(AGAIN).await;
+        }
+    }
+
+    async fn once(self, target: &Target) -> Result<()> {
+        match self {
+            Self::HalfBody => half_body(target).await,
+            Self::UnreadPages => unread_pages(target).await,
+            Self::LargeBody => large_body(target).await,
+            Self::Guesses => guesses(target).await,
+            Self::Connection => connection(target).await,
+            Self::Pings => pings(target).await,
+            Self::UnreadLog => unread_log(target).await,
+            Self::HalfMessage => half_message(target).await,
         }
     }
 }
 
-fn dial(target: &Target) -> Result<TcpStream> {
+async fn dial(target: &Target) -> Result<Async<TcpStream>> {
     let to: SocketAddr = target.listen.parse()?;
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None)?;
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
     bind(&socket, &FROM)?;
-    connect(&socket, &to)?;
-    Ok(TcpStream::from(socket))
+    match connect(&socket, &to) {
+        Ok(()) | Err(Errno::INPROGRESS) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let stream = Async::new(TcpStream::from(socket))?;
+    stream.writable().await?;
+    if let Some(error) = stream.get_ref().take_error()? {
+        return Err(error.into());
+    }
+    Ok(stream)
+}
+
+/// A viewer of the session that the attacker may see.
+fn viewer(target: &Target) -> Result<Async<TcpStream>> {
+    let viewer = subscribe(&target.listen, &target.session)?;
+    Ok(Async::new(viewer.get_ref().try_clone()?)?)
 }
 
 fn head(target: &Target, line: &str, more: &str) -> String {
@@ -131,83 +181,82 @@ fn head(target: &Target, line: &str, more: &str) -> String {
 }
 
 /// Waits until the relay hangs up.
-fn hold(mut stream: TcpStream) -> Result<()> {
+async fn hold(mut stream: Async<TcpStream>) -> Result<()> {
     let mut answer = [0; 4096];
-    while stream.read(&mut answer)? > 0 {}
+    while stream.read(&mut answer).await? > 0 {}
     Ok(())
 }
 
-fn half_body(target: &Target) -> Result<()> {
-    let mut stream = dial(target)?;
+async fn half_body(target: &Target) -> Result<()> {
+    let mut stream = dial(target).await?;
     let request = head(target, "POST /health", "content-length: 1000\r\n");
-    stream.write_all(request.as_bytes())?;
-    hold(stream)
+    stream.write_all(request.as_bytes()).await?;
+    hold(stream).await
 }
 
-fn unread_pages(target: &Target) -> Result<()> {
-    let mut stream = dial(target)?;
+async fn unread_pages(target: &Target) -> Result<()> {
+    let mut stream = dial(target).await?;
     let request = head(target, "GET /app.css", "");
+    let requests = request.repeat(ASKED_AT_ONCE / request.len());
     loop {
-        stream.write_all(request.as_bytes())?;
+        stream.write_all(requests.as_bytes()).await?;
     }
 }
 
-fn large_body(target: &Target) -> Result<()> {
-    let mut stream = dial(target)?;
+async fn large_body(target: &Target) -> Result<()> {
+    let mut stream = dial(target).await?;
     let length = format!("content-length: {}\r\ncontent-type: application/json\r\n", BODY + 1);
-    stream.write_all(head(target, "POST /v1/sessions", &length).as_bytes())?;
-    stream.write_all(&vec![b' '; BODY])?;
-    hold(stream)
+    stream.write_all(head(target, "POST /v1/sessions", &length).as_bytes()).await?;
+    stream.write_all(&vec![b' '; BODY]).await?;
+    hold(stream).await
 }
 
-fn guesses(target: &Target) -> Result<()> {
-    let mut stream = dial(target)?;
+async fn guesses(target: &Target) -> Result<()> {
+    let mut stream = dial(target).await?;
     let mut answer = [0; 4096];
     for guess in 0_u64.. {
         let shown = format!("authorization: Bearer guess-{guess:016x}\r\n");
-        stream.write_all(head(target, "GET /v1/sessions", &shown).as_bytes())?;
-        if stream.read(&mut answer)? == 0 {
+        stream.write_all(head(target, "GET /v1/sessions", &shown).as_bytes()).await?;
+        if stream.read(&mut answer).await? == 0 {
             break;
         }
     }
     Ok(())
 }
 
-fn connection(target: &Target) -> Result<()> {
+async fn connection(target: &Target) -> Result<()> {
     loop {
-        drop(dial(target)?);
+        drop(dial(target).await?);
     }
 }
 
-fn pings(target: &Target) -> Result<()> {
-    let mut viewer = subscribe(&target.listen, &target.session)?;
+async fn pings(target: &Target) -> Result<()> {
+    let mut viewer = viewer(target)?;
+    // Masked by zeros.
+    let mut frame = vec![0x89, 0x80 | PING, 0, 0, 0, 0];
+    frame.resize(frame.len() + usize::from(PING), 0);
+    let frames = frame.repeat(ASKED_AT_ONCE / frame.len());
     loop {
-        viewer.send(Message::Ping(vec![0; PING].into()))?;
+        viewer.write_all(&frames).await?;
     }
 }
 
-fn unread_log(target: &Target) -> Result<()> {
-    let viewer = subscribe(&target.listen, &target.session)?;
-    let mut first = [0];
-    loop {
-        if viewer.get_ref().peek(&mut first)? == 0 {
-            return Ok(());
-        }
-        // What has come stays unread, so only an error tells that the relay hung up.
-        thread::sleep(Duration::from_millis(100));
-        if viewer.get_ref().take_error()?.is_some() {
-            return Ok(());
-        }
+async fn unread_log(target: &Target) -> Result<()> {
+    let viewer = viewer(target)?;
+    // What has come stays unread, so only an error tells that the relay hung up.
+    while viewer.get_ref().take_error()?.is_none() {
+        Timer::after(Duration::from_millis(100)).await;
     }
+    Ok(())
 }
 
-fn half_message(target: &Target) -> Result<()> {
-    let mut viewer = subscribe(&target.listen, &target.session)?;
+async fn half_message(target: &Target) -> Result<()> {
+    let mut viewer = viewer(target)?;
     // A masked text frame whose length is BODY, and half of it.
     let mut frame = vec![0x81, 0x80 | 127];
     frame.extend_from_slice(&(BODY as u64).to_be_bytes());
     frame.extend_from_slice(&[0; 4]);
     frame.resize(frame.len() + BODY / 2, b' ');
-    viewer.get_mut().write_all(&frame)?;
-    hold(viewer.get_ref().try_clone()?)
+    viewer.write_all(&frame).await?;
+    hold(viewer).await
 }

@@ -32,7 +32,7 @@ fn main() -> Result<()> {
         ["attack", name, listen, session] => {
             nice(19)?;
             let attack = Attack::named(name).ok_or("no such attack")?;
-            attack.go_on(&Target { listen: listen.to_owned(), session: session.to_owned() })
+            attack.go_on(Target { listen: listen.to_owned(), session: session.to_owned() })
         }
         _ => {
             let rounds = words.first().map_or(Ok(500), |text| text.parse())?;
