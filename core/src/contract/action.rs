@@ -221,7 +221,8 @@ pub enum Action {
         /// The exchange.
         op: OpId,
         /// A larger one is not read: it arrives as
-        /// [`Body::TooLarge`](crate::contract::event::Body::TooLarge).
+        /// [`Body::TooLarge`](crate::contract::event::Body::TooLarge). One that HTTP cannot make sense
+        /// of arrives as [`Body::Malformed`](crate::contract::event::Body::Malformed).
         max_body: usize,
         /// How slowly it may come.
         pace: Pace,

@@ -177,6 +177,8 @@ pub enum Body {
     },
     /// It was longer than its `ReadBody` allowed, and was not read.
     TooLarge,
+    /// It is not framed as HTTP wants it.
+    Malformed,
 }
 
 impl fmt::Debug for Body {
@@ -186,6 +188,7 @@ impl fmt::Debug for Body {
             Self::Unread { length: Some(length) } => write!(f, "{length} bytes unread"),
             Self::Unread { length: None } => f.write_str("unread"),
             Self::TooLarge => f.write_str("too large"),
+            Self::Malformed => f.write_str("malformed"),
         }
     }
 }

@@ -199,8 +199,10 @@ fn serve(parts: &mut Parts, cx: &mut Cx, op: OpId, admitted: Admitted) -> Result
         serve_grant(cx, op, request, &route);
         return Ok(());
     }
-    if request.body == Body::TooLarge {
-        return Err(ApiError::body_too_large());
+    match request.body {
+        Body::TooLarge => return Err(ApiError::body_too_large()),
+        Body::Malformed => return Err(ApiError::body_malformed()),
+        Body::Whole(_) | Body::Unread { .. } => {}
     }
     match (identity, route) {
         (Identity::Anybody, Route::Health) => {

@@ -190,7 +190,7 @@ impl Connection<'_> {
         let (began, mut bytes, mut piece) = (Instant::now(), Vec::new(), vec![0; PIECE_BYTES]);
         loop {
             let decoded = unread.reader.read(&self.wire.unread, &mut piece);
-            let Ok((used, decoded)) = decoded else { return Read::Broken };
+            let Ok((used, decoded)) = decoded else { return Read::Body(Body::Malformed) };
             self.wire.unread.drain(..used);
             bytes.extend_from_slice(&piece[..decoded]);
             if bytes.len() > limit {

@@ -41,7 +41,7 @@ impl Head {
         let (used, request) = reply.try_request(bytes).map_err(|_| BAD)?;
         let Some(request) = request else { return Ok(None) };
         bytes.drain(..used);
-        let has_body = is_framed(&request).ok_or(BAD)?;
+        let has_body = is_framed(&request)?;
         let received = if has_body { reply.proceed() } else { None };
         let body = match received {
             Some(RecvRequestResult::Send100(reply)) => {
@@ -75,6 +75,12 @@ impl Head {
 
     pub(super) fn headers(&self) -> Vec<(String, String)> {
         let mut headers = http::headers(self.request.headers());
+        if let Some(authority) = self.request.uri().authority() {
+            // A target that names its host is right about it (RFC 9112, section 3.2.2).
+            for (_, host) in headers.iter_mut().filter(|(name, _)| name == "host") {
+                authority.as_str().clone_into(host);
+            }
+        }
         if self.request.version() != Version::HTTP_11 {
             // Such a client cannot switch protocols, whatever somebody on the way has passed on
             // (RFC 9110, section 7.8).
@@ -94,8 +100,9 @@ impl Unread {
     }
 }
 
-/// Whether a body follows; `None` if its head could be read in more than one way.
-fn is_framed(request: &Request<()>) -> Option<bool> {
+/// Whether a body follows; a status for a head that could be read in more than one way, or names a
+/// coding that this server does not know.
+fn is_framed(request: &Request<()>) -> Result<bool, u16> {
     let headers = request.headers();
     let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
     let has_length = headers.contains_key(header::CONTENT_LENGTH);
@@ -103,14 +110,20 @@ fn is_framed(request: &Request<()>) -> Option<bool> {
         (None, _) => {
             let lengths = headers.get_all(header::CONTENT_LENGTH);
             let first = lengths.iter().next();
-            lengths.iter().all(|length| Some(length) == first).then_some(has_length)
+            if lengths.iter().all(|length| Some(length) == first) {
+                Ok(has_length)
+            } else {
+                Err(400)
+            }
         }
         (Some(coding), None) => {
-            let is_chunked = coding.as_bytes().eq_ignore_ascii_case(b"chunked");
-            let is_sure = is_chunked && !has_length && request.version() == Version::HTTP_11;
-            is_sure.then_some(true)
+            if !coding.as_bytes().eq_ignore_ascii_case(b"chunked") {
+                return Err(501);
+            }
+            let is_sure = !has_length && request.version() == Version::HTTP_11;
+            if is_sure { Ok(true) } else { Err(400) }
         }
-        _ => None,
+        _ => Err(400),
     }
 }
 
@@ -230,13 +243,14 @@ mod tests {
         for rest in [
             "content-length: 3\r\ncontent-length: 4\r\n",
             "content-length: 3\r\ntransfer-encoding: chunked\r\n",
-            "transfer-encoding: gzip, chunked\r\n",
             "transfer-encoding: chunked\r\ntransfer-encoding: chunked\r\n",
             "content-length: x\r\n",
         ] {
             let head = parse(&format!("POST / HTTP/1.1\r\nhost: x\r\n{rest}\r\n"));
             assert_eq!(head.map(drop), Err(400), "{rest}");
         }
+        let unknown = parse("POST / HTTP/1.1\r\ntransfer-encoding: gzip, chunked\r\n\r\n");
+        assert_eq!(unknown.map(drop), Err(501));
         let old = parse("POST / HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n");
         assert_eq!(old.map(drop), Err(400));
         assert!(parse("GET / HTTP/1.1\r\nhost").expect("so far").is_none());

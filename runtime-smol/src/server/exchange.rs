@@ -13,12 +13,12 @@ use footbridge_core::contract::action::{Head, Response};
 use footbridge_core::contract::clients::Pace;
 use footbridge_core::contract::event::{Body, Event, IncomingRequest};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::EXPECT;
+use hyper::header::{EXPECT, HeaderMap, TRANSFER_ENCODING};
 use hyper::{Request, Version};
 use smol::future::or;
 
 use super::clients::Client;
-use super::reply::{method_of, reply, switch_protocols, unavailable, whole};
+use super::reply::{coding_unknown, method_of, reply, switch_protocols, unavailable, whole};
 use super::slot::{AcceptSlot, Answer, ListenerShared};
 use crate::handshake::accept_key;
 use crate::http;
@@ -61,10 +61,19 @@ pub(super) async fn answer(
     connection: Sender<()>,
 ) -> io::Result<hyper::Response<ReplyBody>> {
     client.turn().await;
+    if !is_coding_known(request.headers()) {
+        return Ok(coding_unknown());
+    }
     let switch_over = hyper::upgrade::on(&mut request);
     let (head, body) = request.into_parts();
     let Some(slot) = admitted(&common).await else { return Ok(unavailable()) };
     let mut headers = http::headers_of(&head.headers);
+    if let Some(authority) = head.uri.authority() {
+        // A target that names its host is right about it (RFC 9112, section 3.2.2).
+        for (_, host) in headers.iter_mut().filter(|(name, _)| name == "host") {
+            authority.as_str().clone_into(host);
+        }
+    }
     if head.version < Version::HTTP_11 {
         // Such a client cannot switch protocols, whatever somebody on the way has passed on
         // (RFC 9110, section 7.8).
@@ -184,12 +193,28 @@ async fn read(unread: &mut Option<Incoming>, limit: usize, pace: Pace) -> io::Re
                 }
                 bytes.extend_from_slice(&data);
             }
+            Some(Err(error)) if is_malformed(&error) => return Ok(Body::Malformed),
             Some(Err(error)) => return Err(io::Error::other(error)),
             None => break,
         }
     }
     *unread = None;
     Ok(Body::Whole(bytes.freeze()))
+}
+
+/// Whether it is what the client has sent that ended its body, rather than that nothing more comes.
+fn is_malformed(error: &hyper::Error) -> bool {
+    let cause =
+        std::error::Error::source(error).and_then(|cause| cause.downcast_ref::<io::Error>());
+    cause.is_some_and(|cause| {
+        matches!(cause.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData)
+    })
+}
+
+/// Whether a body comes as this server can read it: hyper looks at no coding but the last.
+fn is_coding_known(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    codings.all(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"))
 }
 
 fn drain(mut body: Incoming, common: &Rc<ListenerShared>) {

@@ -74,6 +74,14 @@ pub(super) fn unavailable() -> hyper::Response<ReplyBody> {
     dated(out)
 }
 
+/// For a request whose body comes in a coding that this server cannot read.
+pub(super) fn coding_unknown() -> hyper::Response<ReplyBody> {
+    let mut out = hyper::Response::new(whole(Bytes::new()));
+    *out.status_mut() = StatusCode::NOT_IMPLEMENTED;
+    out.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    dated(out)
+}
+
 /// The 101 for a WebSocket, or a refusal of a bad handshake. The stream's task learns which.
 pub(super) fn switch_protocols(
     key: Result<String, IoError>,

@@ -295,6 +295,7 @@ impl Serving {
         let envelope = match body {
             Body::Whole(json) => Envelope::parse(json).map_err(|error| ApiError::invalid(&error)),
             Body::Unread { .. } | Body::TooLarge => Err(ApiError::body_too_large()),
+            Body::Malformed => Err(ApiError::body_malformed()),
         };
         let response = match envelope {
             Ok(_) if self.stage != Stage::Serving => ApiError::unavailable().response(),

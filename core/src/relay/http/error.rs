@@ -134,6 +134,10 @@ impl ApiError {
         Self::new(413, ErrorType::TooLarge, message)
     }
 
+    pub(crate) fn body_malformed() -> Self {
+        Self::invalid("the chunks of the request's body are malformed")
+    }
+
     pub(crate) fn unavailable() -> Self {
         let message = "the relay is stopping or overloaded: try again in a moment";
         Self { retry_after: Some(1), ..Self::new(503, ErrorType::Unavailable, message) }

@@ -83,7 +83,7 @@ fn body_bytes(request: &IncomingRequest) -> &Bytes {
     static EMPTY: Bytes = Bytes::new();
     match &request.body {
         Body::Whole(bytes) => bytes,
-        Body::Unread { .. } | Body::TooLarge => &EMPTY,
+        Body::Unread { .. } | Body::TooLarge | Body::Malformed => &EMPTY,
     }
 }
 

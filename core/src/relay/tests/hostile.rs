@@ -72,11 +72,14 @@ fn malformed_requests_are_refused_with_a_reason() {
 }
 
 #[test]
-fn oversized_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
+fn oversized_and_malformed_bodies_wrong_methods_and_unknown_paths_have_their_own_refusals() {
     let mut world = World::new();
     let op = world.ask_unread("/v1/sessions", TOKEN, None);
     world.deliver(Event::BodyRead { op, body: Body::TooLarge });
     assert_eq!(world.answer(op).1["error"]["type"], "too_large");
+    let op = world.ask_unread("/v1/sessions", TOKEN, None);
+    world.deliver(Event::BodyRead { op, body: Body::Malformed });
+    assert_eq!(world.answer(op).1["error"]["type"], "invalid_request");
     let op = world.ask(Method::Other, "/v1/sessions", TOKEN, &Value::Null);
     assert_eq!(world.answer(op).1["error"]["type"], "method_not_allowed");
     assert_eq!(world.get("/v1/secrets", TOKEN).1["error"]["type"], "not_found");

@@ -118,6 +118,45 @@ pub fn a_body_that_is_too_large_is_not_read_and_its_sender_gets_the_answer<R: Ru
     }
 }
 
+pub fn a_malformed_body_is_reported_and_its_sender_gets_the_answer<R: Runtime>() {
+    for chunks in ["FFFFFFFFFFFFFFFFF\r\nab\r\n", "-2\r\nab\r\n", "x\r\nab\r\n", "2\r\nabcd\r\n"] {
+        let mut server = Driven::start::<R>();
+        let (listener, address) = server.listen();
+        let op = accept(&mut server, listener);
+        let head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+        let mut sender = connect(&address, &format!("{head}{chunks}"));
+        server.asked(op);
+        assert_eq!(body_of(&mut server, op, 10), Body::Malformed, "{chunks:?}");
+        server.act(Action::Reply { op, response: answer(400, "no") });
+        let seen = rest(&mut sender);
+        assert!(seen.starts_with("HTTP/1.1 400") && seen.ends_with("no"), "{chunks:?}: {seen}");
+        server.end();
+    }
+}
+
+pub fn a_coding_that_is_not_known_is_refused<R: Runtime>() {
+    let mut server = Driven::start::<R>();
+    let (listener, address) = server.listen();
+    accept(&mut server, listener);
+    let head = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n";
+    let seen = rest(&mut connect(&address, &format!("{head}2\r\nab\r\n0\r\n\r\n")));
+    assert!(seen.starts_with("HTTP/1.1 501"), "{seen}");
+    server.is_quiet();
+    server.end();
+}
+
+pub fn a_target_that_names_its_host_is_right_about_it<R: Runtime>() {
+    let mut server = Driven::start::<R>();
+    let (listener, address) = server.listen();
+    let op = accept(&mut server, listener);
+    let _asking = connect(&address, "GET http://other.example:1/a?b HTTP/1.1\r\nhost: x\r\n\r\n");
+    let asked = server.asked(op);
+    assert_eq!(asked.target, "/a?b");
+    let hosts: Vec<_> = asked.headers.iter().filter(|(name, _)| name == "host").collect();
+    assert_eq!(hosts, [&("host".to_owned(), "other.example:1".to_owned())]);
+    server.end();
+}
+
 pub fn a_client_that_leaves_while_it_is_held_is_reported_once<R: Runtime>() {
     let mut server = Driven::start::<R>();
     let (listener, address) = server.listen();

