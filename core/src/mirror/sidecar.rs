@@ -114,6 +114,7 @@ pub(super) fn look_at_end(length: u64, data: &Bytes) -> End {
         (true, false) => End::TooShort,
         // Torn before its first line was whole, or not ours.
         (true, true) if data.contains(&b'\n') && !is_torn(data) => End::Foreign,
+        (true, true) if has_more(data) => End::Damaged { after: 0 },
         (true, true) => End::At(Place::START),
     }
 }
@@ -147,6 +148,10 @@ struct Gap {
 
 impl Entry {
     fn parse(line: &[u8]) -> Option<Self> {
+        if line.ends_with(b"\r") {
+            // JSON would take it. The log has no such line: somebody has converted the file.
+            return None;
+        }
         if let Ok(event) = serde_json::from_slice::<EventView<'_>>(line) {
             return Some(Self::Event(event.seq)).filter(|_| event.seq > 0);
         }
@@ -224,6 +229,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_whose_line_endings_were_converted_is_not_continued() {
+        let converted = file(1..=6).replace('\n', "\r\n");
+        assert_eq!(end_of(&converted, 1 << 20), End::Damaged { after: 0 });
+        let latest = file(1..=3).replace('\n', "\r\n") + &event(4);
+        assert_eq!(end_of(&latest, 1 << 20), End::Damaged { after: 0 });
+        let first = file(1..=3) + &file(4..=6).replace('\n', "\r\n");
+        assert_eq!(end_of(&first, 1 << 20), End::Damaged { after: 3 });
+    }
+
+    #[test]
     fn whole_events_after_a_damaged_place_are_not_thrown_away() {
         for seqs in [[1, 2, 4], [1, 2, 2], [1, 2, 1]] {
             assert_eq!(end_of(&file(seqs), 1 << 20), End::Damaged { after: 2 }, "{seqs:?}");
@@ -232,6 +247,9 @@ mod tests {
         flipped.replace_range(file(1..=3).len() + 1..file(1..=3).len() + 2, "x");
         assert_eq!(end_of(&flipped, 1 << 20), End::Damaged { after: 3 });
         assert_eq!(end_of(&flipped, flipped.len() - 5), End::Damaged { after: 3 });
+        let mut first = file(1..=6);
+        first.replace_range(12..13, "x");
+        assert_eq!(end_of(&first, 1 << 20), End::Damaged { after: 0 });
     }
 
     #[test]

@@ -77,6 +77,10 @@ impl Error {
             io::ErrorKind::PermissionDenied => {
                 "; give this user access to it, or choose another place"
             }
+            // A directory was to be made, and something else has its name.
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                "; a directory is wanted there: choose another place"
+            }
             _ => "",
         };
         Self::local(format!("{what}: {error}{advice}"))

@@ -37,6 +37,12 @@ pub(super) enum Topic {
     Phone,
 }
 
+/// Commands that are about the program itself.
+const MORE_COMMANDS: [&str; 4] = ["help", "version", "completions", "man"];
+/// What some commands want as their second word, in case it comes as the first.
+const SECOND_WORDS: [(&str, &str); 4] =
+    [("serve", "direct"), ("connect", "direct"), ("install", "service"), ("print", "service")];
+
 impl Topic {
     pub(super) const COMMANDS: [(&str, Self); 23] = [
         ("up", Self::Up),
@@ -68,10 +74,11 @@ impl Topic {
         let found = Self::COMMANDS.iter().find(|(command, _)| *command == name);
         found.map(|(_, topic)| *topic).ok_or_else(|| {
             let names = Self::COMMANDS.iter().map(|(command, _)| *command);
-            let advice = match nearest(name, names.chain(["help", "version", "completions", "man"])) {
-                Some(near) => format!("did you mean {near}?"),
-                None => "use up, relay, work, sign-in, login, logout, whoami, devices, audit, credential, user, backup, mirror, direct, ps, send, mcp, config, agent, attach, answer-link, chat, service or help"
-                    .to_owned(),
+            let second = SECOND_WORDS.iter().find(|(second, _)| *second == name);
+            let advice = match (second, nearest(name, names.clone().chain(MORE_COMMANDS))) {
+                (Some((second, first)), _) => format!("did you mean {first} {second}?"),
+                (None, Some(near)) => format!("did you mean {near}?"),
+                (None, None) => format!("use {} or help", names.collect::<Vec<_>>().join(", ")),
             };
             Error::usage(format!("unknown command {name:?}; {advice}"))
         })

@@ -65,6 +65,8 @@ impl OpenError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FREE_SPACE,
             io::ErrorKind::ReadOnlyFilesystem => MAKE_WRITABLE,
             io::ErrorKind::PermissionDenied => GIVE_ACCESS,
+            // A directory was to be made, and something else has its name.
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => NAME_A_DIRECTORY,
             _ => "",
         };
         Self::Io { path: path.into(), detail: format!("{error}{advice}") }
@@ -84,6 +86,7 @@ impl OpenError {
 const FREE_SPACE: &str = "; free some space there";
 const MAKE_WRITABLE: &str = "; make its file system writable again";
 const GIVE_ACCESS: &str = "; give this user access to it, or choose another directory with --data";
+const NAME_A_DIRECTORY: &str = "; a directory is wanted there: choose another one with --data";
 const LOOK_AT_DISK: &str = "; look at the disk and the system's log";
 
 /// What to try, in a message.

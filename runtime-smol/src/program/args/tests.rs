@@ -139,6 +139,7 @@ fn each_command_line_means_one_thing() {
 fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
     let cases = [
         ("down", "unknown command \"down\""),
+        ("serve", "unknown command \"serve\"; did you mean direct serve?"),
         ("wrok", "unknown command \"wrok\"; did you mean work?"),
         ("work --relai x", "unknown option --relai; did you mean --relay?"),
         ("--config x agent", "footbridge agent has no option --config"),
