@@ -96,6 +96,14 @@ impl Backoff {
         self.run = None;
     }
 
+    /// It came to something, though not to a success: giving up is counted from here, and pauses go on
+    /// as they were.
+    pub const fn achieved(&mut self, now: Instant) {
+        if let Some(run) = &mut self.run {
+            run.since = now;
+        }
+    }
+
     /// Records a failure. The pause is drawn between half and all of the track's current pause, so
     /// that many workers do not come back at the same instant; a longer `retry_after` from the
     /// relay is honoured, with some upward jitter as well.
@@ -191,6 +199,19 @@ mod tests {
         backoff.reset();
         pause(backoff.fail(at(601), General, None, &mut rng));
         assert!(matches!(backoff.fail(at(1201), General, None, &mut rng), Verdict::GiveUp { .. }));
+    }
+
+    #[test]
+    fn what_comes_to_something_puts_off_giving_up_and_keeps_the_pause() {
+        let mut rng = Rng::with_seed(7);
+        let mut backoff = Backoff::new(BackoffConfig::default());
+        for n in 0..20 {
+            let pause = pause(backoff.fail(at(n * 300), General, None, &mut rng));
+            assert!(n < 10 || pause >= Duration::from_secs(15), "{n}: {pause:?}");
+            backoff.achieved(at(n * 300 + 1));
+        }
+        let end = at(19 * 300 + 1 + 600);
+        assert!(matches!(backoff.fail(end, General, None, &mut rng), Verdict::GiveUp { .. }));
     }
 
     #[test]

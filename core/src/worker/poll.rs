@@ -188,6 +188,9 @@ impl Polling {
             Ok(item) => item,
             Err(error) => {
                 self.ways.poll_failed();
+                if error.track() == Some(FailureTrack::Connection) {
+                    self.relay_is_away();
+                }
                 return self.failed(cx, error, age);
             }
         };
@@ -209,6 +212,11 @@ impl Polling {
             }
         }
         item.map_or(Polled::Nothing, Polled::Work)
+    }
+
+    /// Meanwhile no stream can come to anything.
+    fn relay_is_away(&mut self) {
+        self.stream_backoff.reset();
     }
 
     fn recovered(&mut self, cx: &mut Cx<'_>) {
@@ -337,7 +345,11 @@ impl Polling {
         let mut taken = self.series.as_ref().map_or(0, |series| series.taken);
         while let Some(came) = stream.next(now, &mut bytes, &mut taken) {
             match came {
-                Ok(Came::Up) => self.recovered(cx),
+                Ok(Came::Up) => {
+                    // Whatever waits comes at once. How long such streams last is another question.
+                    self.stream_backoff.achieved(now);
+                    self.recovered(cx);
+                }
                 Ok(Came::Item { item, is_last }) => {
                     // As a poll's answer is read, and with the same words for what is wrong with it.
                     let body = Bytes::from(item);
@@ -387,7 +399,7 @@ impl Polling {
                 "nothing comes on a stream of work: something on the way holds it back",
             )),
             IoErrorKind::Disconnected | IoErrorKind::Protocol => self.ways.cut_early(),
-            _ => {}
+            _ => self.relay_is_away(),
         }
         let age = self.age(cx);
         self.failed(cx, RequestError::Broken(failure), age)

@@ -370,6 +370,51 @@ fn whoever_wants_streams_alone_is_told_why_none_comes_and_in_the_end_that_it_giv
 }
 
 #[test]
+fn streams_that_begin_and_break_off_put_off_giving_up() {
+    let (mut bench, mut op, _) = streaming(|config| config.work_by = WorkBy::Stream);
+    let began = bench.now.mono;
+    let mut longest = Duration::ZERO;
+    while bench.now.mono.saturating_since(began) < Duration::from_secs(1800) {
+        bench.open_stream(op);
+        bench.pass(Duration::from_secs(2));
+        bench.cut(op);
+        longest = longest.max(bench.waits_to_ask());
+        let (mut next, request) = bench.asked();
+        if is_poll(&request) {
+            bench.respond(next, 204, "");
+            longest = longest.max(bench.waits_to_ask());
+            (next, _) = bench.asked();
+        }
+        op = next;
+    }
+    assert!(longest >= Duration::from_secs(15), "{longest:?}");
+}
+
+#[test]
+fn a_relay_that_is_away_does_not_count_against_streams() {
+    let (mut bench, mut op, _) = streaming(|config| config.work_by = WorkBy::Stream);
+    for _ in 0..2 {
+        bench.head(op, 404, "text/html");
+        let (question, _) = bench.asked();
+        bench.respond(question, 204, "");
+        bench.waits_to_ask();
+        (op, _) = bench.asked();
+        let away = bench.now.mono;
+        while bench.now.mono.saturating_since(away) < Duration::from_secs(400) {
+            let failure = IoError { kind: IoErrorKind::Refused, detail: "d".to_owned() };
+            bench.handle(Event::Failed { op, failure });
+            bench.waits_to_ask();
+            (op, _) = bench.asked();
+        }
+    }
+    bench.head(op, 404, "text/html");
+    let (question, _) = bench.asked();
+    bench.respond(question, 204, "");
+    bench.waits_to_ask();
+    assert!(is_stream(&bench.asked().1));
+}
+
+#[test]
 fn a_sleep_makes_it_open_another_stream_at_once() {
     let (mut bench, stream, _) = streaming(|_| {});
     bench.open_stream(stream);
