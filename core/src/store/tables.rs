@@ -54,6 +54,11 @@ pub trait Tables {
         Ok(())
     }
 
+    /// Shows that there is room for more than what frees some, and fails if not. No transaction is open.
+    fn has_room(&mut self) -> Result<(), TableError> {
+        Ok(())
+    }
+
     /// Reads the one meta row; a new store has its default.
     fn meta(&mut self) -> Result<MetaRow, TableError>;
     /// Writes it.

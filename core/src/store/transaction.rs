@@ -631,6 +631,20 @@ impl StoreOp {
         )
     }
 
+    /// Whether it is there to keep something that was not kept before. Everything else may make room,
+    /// or changes what is there.
+    pub const fn adds(&self) -> bool {
+        matches!(
+            self,
+            Self::RegisterEnvironment { .. }
+                | Self::CreateSession { .. }
+                | Self::CreateCodeSession { .. }
+                | Self::Post { .. }
+                | Self::Append { .. }
+                | Self::Prove { .. }
+        )
+    }
+
     const fn name(&self) -> &'static str {
         match self {
             Self::RegisterEnvironment { .. } => "RegisterEnvironment",

@@ -3,7 +3,7 @@
 //! A thread of its own copies pages while commits go on, and so never quite reaches the end of the
 //! log. What little is left then is copied between two commits, and the log starts over.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -13,11 +13,17 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::connection::connect;
+use crate::database::room;
 
-/// Bytes written since the last checkpoint at which another begins.
+/// Bytes written since the last checkpoint at which another begins, at the most.
 const BEGIN_AT: usize = 16 << 20;
-/// Bytes written during a checkpoint beyond which another is made before the log starts over.
-const AGAIN_AT: usize = 4 << 20;
+/// The same where the disk has hardly any room.
+const BEGIN_AT_LEAST: usize = 512 << 10;
+/// The log may take this part of what is free: a checkpoint needs room as well.
+const PART_OF_FREE: u64 = 4;
+/// Of that, what may be written during a checkpoint before another is made, and only then the log
+/// starts over.
+const PART_AGAIN: usize = 4;
 /// Checkpoints that are made before the log starts over, however much is left.
 const MAX_ROUNDS: u32 = 4;
 
@@ -33,6 +39,9 @@ pub(crate) struct Checkpoints {
     rounds: u32,
     /// Bytes written since the last checkpoint began.
     written: usize,
+    path: PathBuf,
+    /// How many of them make another one due.
+    begin_at: usize,
 }
 
 impl Checkpoints {
@@ -40,13 +49,13 @@ impl Checkpoints {
     pub(crate) fn start(path: &Path) -> Self {
         let is_done = Arc::new(AtomicBool::new(false));
         let (asks, asked) = sync_channel(1);
-        let (path, done) = (path.to_owned(), Arc::clone(&is_done));
+        let (file, done) = (path.to_owned(), Arc::clone(&is_done));
         let work = move || {
             // Not until it is needed: a connection costs memory.
             let mut db = None;
             while asked.recv().is_ok() {
                 if db.is_none() {
-                    db = connect(&path).ok();
+                    db = connect(&file).ok();
                 }
                 if let Some(db) = &db {
                     // A failure shows in a commit, once there is no room for the log.
@@ -57,7 +66,16 @@ impl Checkpoints {
             }
         };
         let thread = thread::Builder::new().name("checkpoint".to_owned()).spawn(work).ok();
-        Self { asks: Some(asks), is_done, thread, is_running: false, rounds: 0, written: 0 }
+        Self {
+            asks: Some(asks),
+            is_done,
+            thread,
+            is_running: false,
+            rounds: 0,
+            written: 0,
+            path: path.to_owned(),
+            begin_at: begin_at(path),
+        }
     }
 
     /// Begins a checkpoint, or ends one, if it is time. `db` has no transaction open.
@@ -68,12 +86,13 @@ impl Checkpoints {
                 return;
             }
             self.is_running = false;
-            if self.written <= AGAIN_AT || self.rounds >= MAX_ROUNDS {
+            if self.written <= self.begin_at / PART_AGAIN || self.rounds >= MAX_ROUNDS {
                 self.rounds = 0;
-                start_over(db);
+                start_over(db, "RESTART");
+                self.begin_at = begin_at(&self.path);
                 return;
             }
-        } else if self.written < BEGIN_AT {
+        } else if self.written < self.begin_at {
             return;
         }
         let asked = self.asks.as_ref().is_some_and(|asks| asks.try_send(()).is_ok());
@@ -83,13 +102,25 @@ impl Checkpoints {
             self.written = 0;
         }
     }
+
+    /// The disk took no more: gives back what the log takes up. `db` has no transaction open.
+    pub(crate) fn make_room(&mut self, db: &Connection) {
+        start_over(db, "TRUNCATE");
+        (self.written, self.begin_at) = (0, begin_at(&self.path));
+    }
+}
+
+/// How much may be written before a checkpoint, where the disk is as full as it is now.
+fn begin_at(path: &Path) -> usize {
+    let part = room(path) / PART_OF_FREE;
+    usize::try_from(part).unwrap_or(BEGIN_AT).clamp(BEGIN_AT_LEAST, BEGIN_AT)
 }
 
 /// Copies what is left, so that the next commit begins at the log's start. While somebody reads an
 /// old state (a backup), it is left for another time.
-fn start_over(db: &Connection) {
+fn start_over(db: &Connection, how: &str) {
     let _ = db.busy_timeout(Duration::ZERO);
-    let _ = checkpoint(db, "PRAGMA wal_checkpoint(RESTART)");
+    let _ = checkpoint(db, &format!("PRAGMA wal_checkpoint({how})"));
     let _ = db.busy_timeout(crate::connection::BUSY_FOR);
 }
 

@@ -2,7 +2,8 @@
 //!
 //! # When a commit fails
 //!
-//! A full disk refuses the write, and nothing of the transaction is there. If the disk fails to
+//! A full disk refuses the write, and nothing of the transaction is there. What the write-ahead log
+//! takes up is given back then, because that may be all that fills it. If the disk fails to
 //! sync, nobody knows what it has: the connection is given up, and a new one finds out, as after a
 //! crash. Until that has succeeded nothing is read or written. A file that was removed or replaced
 //! is not written to any more: what goes there would be gone with this process.
@@ -39,6 +40,30 @@ pub(crate) struct Database {
     written: usize,
     /// Bytes in use, once the open transaction has asked.
     used: Option<u64>,
+    /// Why the disk did not take what the open transaction has written.
+    refused: Option<Refused>,
+    /// Whether room was made since a transaction failed for lack of it.
+    has_made_room: bool,
+}
+
+/// Why a disk takes nothing, as far as something can be done about it here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// It is full, or a limit on the size of files is reached.
+    Full,
+    /// The file could not be written to when it was opened. SQLite does not look again.
+    ReadOnly,
+}
+
+impl Refused {
+    fn of(error: &rusqlite::Error) -> Option<Self> {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Some(Self::Full),
+            Some(ErrorCode::ReadOnly) => Some(Self::ReadOnly),
+            _ if error.sqlite_error()?.extended_code == ffi::SQLITE_IOERR_WRITE => Some(Self::Full),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -46,6 +71,11 @@ struct Connected {
     db: Connection,
     checkpoints: Checkpoints,
 }
+
+/// Bytes of a disk that are kept for what makes room on it: deleting writes, too, and the more the
+/// larger what it deletes is. At least so many, at the most so many, and between them a part of it.
+const RESERVE: (u64, u64) = (4 << 20, 64 << 20);
+const PART_IN_RESERVE: u64 = 16;
 
 impl Database {
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
@@ -56,7 +86,16 @@ impl Database {
         let _ = db.execute_batch("PRAGMA shrink_memory");
         let file = FileId::of(path).map_err(|error| OpenError::io(path, &error))?;
         let connected = Some(Connected { db, checkpoints: Checkpoints::start(path) });
-        Ok(Self { path: path.into(), file, connected, is_begun: false, written: 0, used: None })
+        Ok(Self {
+            path: path.into(),
+            file,
+            connected,
+            is_begun: false,
+            written: 0,
+            used: None,
+            refused: None,
+            has_made_room: false,
+        })
     }
 
     /// Connects again if a sync has failed, and makes certain what the disk has.
@@ -99,7 +138,10 @@ impl Database {
         self.written += bytes + PAGE_BYTES as usize;
         let db = self.begun()?;
         let run = db.prepare_cached(sql).and_then(|mut statement| statement.execute(params));
-        run.map_err(|error| self.failed(&error))
+        run.map_err(|error| {
+            self.refused = Refused::of(&error);
+            self.failed(&error)
+        })
     }
 
     /// Deletes.
@@ -221,6 +263,7 @@ impl Database {
                 Ok(())
             }
             Err(error) => {
+                self.refused = Refused::of(&error);
                 self.rollback();
                 if is_unknown(&error) {
                     self.connected = None;
@@ -249,6 +292,25 @@ impl Database {
         wrote.and(removed).map_err(|error| io_error(&self.path, &error))
     }
 
+    /// Shows that the disk has more room than what is kept for operations that make some. What the
+    /// write-ahead log takes up counts, once it was given back.
+    pub(crate) fn has_room(&mut self) -> Result<(), TableError> {
+        let (left, all) = disk(&self.path);
+        let reserve = (all / PART_IN_RESERVE).clamp(RESERVE.0, RESERVE.1);
+        if left >= reserve {
+            return Ok(());
+        }
+        self.make_room();
+        if room(&self.path) >= reserve {
+            return Ok(());
+        }
+        let (path, reserve) = (self.path.display(), reserve >> 20);
+        let detail = format!(
+            "{path}: its disk has less than {reserve} MB left, which are kept for answers, stops and deletions; free some space there; until then, nothing else is accepted"
+        );
+        Err(IoError { kind: IoErrorKind::Full, detail }.into())
+    }
+
     pub(crate) fn rollback(&mut self) {
         self.written = 0;
         self.used = None;
@@ -259,6 +321,27 @@ impl Database {
         {
             // If this fails, the next BEGIN does, too.
             let _ = db.execute_batch("ROLLBACK");
+        }
+        match self.refused.take() {
+            Some(Refused::Full) => {
+                self.make_room();
+                self.has_made_room = true;
+            }
+            Some(Refused::ReadOnly) => self.connected = None,
+            None => {}
+        }
+    }
+
+    /// Whether what failed for lack of room may find some now.
+    pub(crate) fn take_made_room(&mut self) -> bool {
+        std::mem::take(&mut self.has_made_room)
+    }
+
+    /// Gives back what the write-ahead log takes up: it may be all that fills the disk, and the next
+    /// transaction finds the room.
+    fn make_room(&mut self) {
+        if let Some(Connected { db, checkpoints }) = &mut self.connected {
+            checkpoints.make_room(db);
         }
     }
 }
@@ -300,6 +383,19 @@ impl FileId {
         let metadata = path.metadata()?;
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }
+}
+
+/// Bytes that a disk has left, and in all; of one that cannot say, more than enough.
+fn disk(path: &Path) -> (u64, u64) {
+    rustix::fs::statvfs(path).map_or((u64::MAX, u64::MAX), |disk| {
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        (bytes(disk.f_bavail), bytes(disk.f_blocks))
+    })
+}
+
+/// Bytes that are left on the disk of a file.
+pub(crate) fn room(path: &Path) -> u64 {
+    disk(path).0
 }
 
 /// Whether a commit that failed so may still be found after a crash. One that was not written to its

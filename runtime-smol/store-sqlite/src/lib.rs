@@ -57,7 +57,16 @@ pub struct SqliteStore {
 
 impl Store for SqliteStore {
     fn commit(&mut self, batch: &[Transaction]) -> Vec<Result<Committed, IoError>> {
-        let outcomes = self.rules.commit(batch);
+        let mut outcomes = self.rules.commit(batch);
+        if self.rules.tables().database.take_made_room() {
+            for (one, outcome) in batch.chunks(1).zip(&mut outcomes) {
+                if matches!(outcome, Err(error) if error.kind == IoErrorKind::Full)
+                    && let Some(again) = self.rules.commit(one).pop()
+                {
+                    *outcome = again;
+                }
+            }
+        }
         let is_damage = |outcome: &Result<_, IoError>| matches!(outcome, Err(error) if error.kind == IoErrorKind::Damaged);
         if outcomes.iter().any(is_damage) {
             self.rules.tables().directory.note_damage();

@@ -110,6 +110,10 @@ impl Tables for SqliteTables {
         self.database.prove(bytes)
     }
 
+    fn has_room(&mut self) -> Done {
+        self.database.has_room()
+    }
+
     fn meta(&mut self) -> Result<MetaRow, TableError> {
         if let Some(meta) = &self.meta {
             return Ok(meta.clone());

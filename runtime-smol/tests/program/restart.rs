@@ -317,7 +317,7 @@ fn on_a_disk_that_takes_no_more_nothing_is_accepted_and_everything_can_be_read()
     let path = format!("/v1/sessions/{session}/messages");
     let mut accepted = Vec::new();
     let mut refused = 0;
-    for n in 0..120 {
+    for n in 0..200 {
         let uuid = format!("00000000-0000-4000-8000-{n:012}");
         let content = "x".repeat(20_000);
         let user =
@@ -328,7 +328,8 @@ fn on_a_disk_that_takes_no_more_nothing_is_accepted_and_everything_can_be_read()
             other => panic!("{other}"),
         }
     }
-    assert!(accepted.len() > 5 && refused > 5, "{} and {refused}", accepted.len());
+    // The write-ahead log has its limit after 15 or so: its room is given back then.
+    assert!(accepted.len() > 40 && refused > 5, "{} and {refused}", accepted.len());
     let posted = |client: &Ready| -> Vec<String> {
         let mut uuids = Vec::new();
         let mut after = 0;
