@@ -298,8 +298,11 @@ pub const ACK_TIME: Duration = Duration::from_secs(30);
 pub const LEASE_TIME: Duration = Duration::from_secs(60);
 /// An environment that has been silent this long counts as offline.
 pub const ENVIRONMENT_OFFLINE_AFTER: Duration = Duration::from_secs(90);
-/// An environment that has been silent this long is removed (E-7).
+/// An environment without sessions that has been silent this long is removed (E-7).
 pub const ENVIRONMENT_LAPSES_AFTER: Duration = Duration::from_secs(10 * 60);
+/// A worker that has been silent this long has lost its sessions: until then its machine may be asleep,
+/// or without a network, and goes on where it was.
+pub const SESSIONS_LOST_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 /// Relay runs that a store remembers for its clock; several may use it at once.
 pub const MAX_RELAY_RUNS: usize = 64;
 /// How far a relay's time may lag behind the others' before its machine counts as having slept.

@@ -94,7 +94,10 @@ impl RelayConfig {
             oidc.check()?;
         }
         let times = [self.policy.ack_time, self.policy.lease_time, self.policy.offline_after];
-        if times.contains(&Duration::ZERO) || self.policy.lapse_after <= self.policy.offline_after {
+        if times.contains(&Duration::ZERO)
+            || self.policy.lapse_after <= self.policy.offline_after
+            || self.policy.lost_after < self.policy.lapse_after
+        {
             return Err(RelayConfigError::Times);
         }
         Ok(())

@@ -15,8 +15,11 @@ pub struct StorePolicy {
     pub lease_time: Duration,
     /// An environment that has been silent for this long counts as offline.
     pub offline_after: Duration,
-    /// An environment that has been silent for this long is removed, and its sessions are lost.
+    /// An environment without live sessions that has been silent for this long is removed.
     pub lapse_after: Duration,
+    /// One with live sessions that has been silent for this long is removed, and they are lost.
+    #[serde(default = "lost_after")]
+    pub lost_after: Duration,
     /// Environments in all.
     pub max_environments: usize,
     /// Environments of one account.
@@ -46,8 +49,19 @@ pub struct StorePolicy {
     pub audit_entries: usize,
 }
 
+const fn lost_after() -> Duration {
+    limits::SESSIONS_LOST_AFTER
+}
+
 const fn audit_entries() -> usize {
     limits::MAX_AUDIT_ENTRIES
+}
+
+impl StorePolicy {
+    /// How long an environment with so many live sessions may be silent before it is removed.
+    pub const fn silence(&self, live_sessions: usize) -> Duration {
+        if live_sessions > 0 { self.lost_after } else { self.lapse_after }
+    }
 }
 
 impl Default for StorePolicy {
@@ -57,6 +71,7 @@ impl Default for StorePolicy {
             lease_time: limits::LEASE_TIME,
             offline_after: limits::ENVIRONMENT_OFFLINE_AFTER,
             lapse_after: limits::ENVIRONMENT_LAPSES_AFTER,
+            lost_after: lost_after(),
             max_environments: limits::MAX_ENVIRONMENTS,
             environments_per_person: limits::MAX_ENVIRONMENTS_PER_PERSON,
             max_sessions: limits::MAX_SESSIONS_PER_ENVIRONMENT,

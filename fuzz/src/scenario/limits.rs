@@ -24,6 +24,7 @@ pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
         lease_time,
         offline_after,
         lapse_after,
+        lost_after: lapse_after,
         environments_per_person: rng.usize(2..6),
         max_sessions: rng.usize(1..6),
         max_queued: rng.usize(1..4),
@@ -36,4 +37,5 @@ pub(crate) fn make_small(config: &mut RelayConfig, seed: u64) {
     // more than three viewers. In one with eight, not all of them get a place.
     config.max_subscribers = rng.usize(6..12);
     config.stream_credit = rng.usize(500..20_000);
+    config.policy.lost_after += Duration::from_secs(rng.u64(0..180));
 }

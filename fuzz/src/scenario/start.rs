@@ -98,9 +98,11 @@ fn relay(world: &mut World, options: &Options, is_traced: bool) -> Box<dyn Node>
         Some(Mutant::OldEpoch) => config.worker_token_life = Duration::from_secs(12),
         _ => {}
     }
+    // A run ends long before a machine may be thought lost that is only asleep.
+    config.policy.lost_after = config.policy.lapse_after;
     if world.cx.plan.has(FaultKind::Retention) {
         config.policy =
-            StorePolicy { log_bytes: world.cx.rng.usize(2_000..40_000), ..StorePolicy::default() };
+            StorePolicy { log_bytes: world.cx.rng.usize(2_000..40_000), ..config.policy };
     }
     if world.cx.plan.has(FaultKind::SmallLimits) {
         limits::make_small(&mut config, options.seed);

@@ -1,7 +1,9 @@
 //! Version 2 (C): sessions by plain requests and a stream of events.
 
 use super::*;
-use crate::base::limits::{LINK_DEAD_AFTER, LINK_WINDOW_LINES, WORKER_TOKEN_LIFE};
+use crate::base::limits::{
+    LINK_DEAD_AFTER, LINK_WINDOW_LINES, SESSIONS_LOST_AFTER, WORKER_TOKEN_LIFE,
+};
 use crate::wire::code_session::StreamEvent;
 
 /// A session without an environment, as whoever runs it knows it.
@@ -437,7 +439,7 @@ fn a_session_whose_worker_is_silent_for_too_long_is_lost() {
     let mut world = World::new();
     let code = world.code();
     let op = world.stream(&code, None);
-    world.pass(Duration::from_secs(11 * 60));
+    world.pass(SESSIONS_LOST_AFTER);
     assert_eq!(world.session(&code.session)["result"]["status"], "lost");
     assert!(world.streams[&op].closed.is_some() || world.streams[&op].is_cut);
 }

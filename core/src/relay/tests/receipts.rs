@@ -1,6 +1,7 @@
 //! How far what viewers sent has come, and how it ended (M-7).
 
 use super::*;
+use crate::base::limits::SESSIONS_LOST_AFTER;
 
 /// The stage and the reason of an event.
 fn receipt(world: &mut World, id: &str, seq: u64) -> (String, Value) {
@@ -200,7 +201,7 @@ fn what_waits_for_a_worker_that_never_comes_back_expires() {
     let given = say(&mut world, id, "u2");
     world.deliver(Event::Closed { op, code: None, failure: None });
     let waiting = say(&mut world, id, "u3");
-    world.pass(Duration::from_secs(11 * 60));
+    world.pass(SESSIONS_LOST_AFTER);
     assert_eq!(world.session(id)["result"]["status"], "lost");
     let failures = failures(&mut world, id);
     let told: Vec<_> = failures.iter().map(|said| (&said["subtype"], &said["uuids"])).collect();

@@ -1,6 +1,7 @@
 //! The workers' side: register, poll, lease, end.
 
 use super::*;
+use crate::base::limits::SESSIONS_LOST_AFTER;
 
 #[test]
 fn a_session_runs_from_creation_to_end() {
@@ -207,9 +208,10 @@ fn an_expired_token_is_distinguished_from_a_bad_one() {
 }
 
 #[test]
-fn a_silent_environment_goes_offline_and_then_lapses_with_its_sessions() {
+fn a_silent_environment_goes_offline_and_after_a_week_lapses_with_its_sessions() {
     let mut world = World::new();
     let worker = world.register();
+    let idle = world.register();
     let running = world.create(&worker);
     let taken = world.take(&worker);
     let queued = world.create(&worker);
@@ -219,12 +221,46 @@ fn a_silent_environment_goes_offline_and_then_lapses_with_its_sessions() {
     world.pass(Duration::from_secs(2));
     assert_eq!(world.get(&target, TOKEN).1["online"], false);
     world.pass(Duration::from_secs(510));
+    let of_idle = format!("/v1/environments/{}", idle.environment);
+    assert_eq!(world.get(&of_idle, TOKEN).0, 404, "there is nothing to wait for");
+    world.pass(SESSIONS_LOST_AFTER - Duration::from_secs(602));
+    for id in [&running, &queued] {
+        assert_eq!(world.session(id)["state"], "queued");
+    }
+    world.pass(Duration::from_secs(1));
     assert_eq!(world.get(&target, TOKEN).0, 404);
     for id in [running, queued] {
         assert_eq!(world.session(&id)["result"]["status"], "lost");
     }
     let (status, error) = world.about(&worker, &taken, "heartbeat");
     assert_eq!((status, &error["error"]["type"]), (404, &json!("environment_unknown")));
+}
+
+#[test]
+fn a_machine_that_slept_for_days_goes_on_where_it_was() {
+    let mut world = World::new();
+    let (worker, taken, link) = world.running();
+    world.deliver(Event::Closed { op: link, code: None, failure: None });
+    let (status, accepted) = world.say(&taken.session, "meanwhile");
+    assert_eq!(status, 200, "{accepted}");
+    world.pass(Duration::from_secs(3 * 24 * 60 * 60));
+    let (status, item) = world.poll(&worker);
+    assert_eq!((status, &item["data"]["id"]), (200, &json!(taken.session)));
+    assert_eq!(world.session(&taken.session)["result"], Value::Null);
+}
+
+#[test]
+fn once_its_last_session_was_stopped_a_silent_environment_is_not_waited_for() {
+    let mut world = World::new();
+    let (worker, taken, link) = world.running();
+    world.deliver(Event::Closed { op: link, code: None, failure: None });
+    world.pass(Duration::from_secs(3600));
+    let stop = format!("/v1/sessions/{}/stop", taken.session);
+    assert_eq!(world.post(&stop, TOKEN, &Value::Null).0, 200);
+    world.pass(Duration::from_secs(1));
+    assert_eq!(world.session(&taken.session)["state"], "ended");
+    let target = format!("/v1/environments/{}", worker.environment);
+    assert_eq!(world.get(&target, TOKEN).0, 404);
 }
 
 #[test]
@@ -306,9 +342,11 @@ fn the_links_of_a_removed_environment_are_closed_immediately() {
         assert_eq!(world.post(&target, &worker.secret, &Value::Null).0, 200);
     };
     let lapse = |world: &mut World, _: &Worker| world.links_alive(Duration::from_secs(601));
+    let mut config = config();
+    config.policy.lost_after = config.policy.lapse_after;
     let ways: [(Way, &str); 2] = [(deregister, "failed"), (lapse, "lost")];
     for (way, status) in ways {
-        let mut world = World::new();
+        let mut world = World::with(config.clone());
         let (worker, taken, link) = world.running();
         let viewer = world.subscribe(&taken.session, 0);
         world.received(viewer);

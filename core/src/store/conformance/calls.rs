@@ -3,7 +3,7 @@
 use alloc::format;
 use alloc::vec::Vec;
 
-use super::model::{EnvironmentModel, Model};
+use super::model::Model;
 use super::questions::{Expected, Reply};
 use super::session::SessionModel;
 use super::subject::Subject;
@@ -41,6 +41,8 @@ impl Model {
             StoreOp::AskHealthcheck { .. } => self.healthcheck_asked(op, answer),
             StoreOp::CreateSession { .. } => self.created(op, answer),
             StoreOp::Lapse => {
+                let late = self.environments.keys().filter(|id| self.may_lapse_at(id) <= self.now);
+                self.lapsing = late.cloned().collect();
                 self.lapsed();
                 ensure(*answer == Ok(Answer::Done), || format!("lapse: {answer:?}"))
             }
@@ -171,9 +173,7 @@ impl Model {
         let answer = &outcome.answer;
         match op {
             StoreOp::Lapse => {
-                let lapse_after = self.policy.lapse_after;
-                let late = |known: &EnvironmentModel| known.heard + lapse_after <= self.now;
-                let late = self.environments.iter().find(|(_, known)| late(known));
+                let late = self.environments.iter().find(|(id, _)| self.lapses_at(id) <= self.now);
                 ensure(late.is_none(), || {
                     format!("lapse: {:?} was not removed", late.map(|(id, _)| id))
                 })

@@ -1,6 +1,6 @@
 //! What can be known about a store from the outside.
 
-use alloc::collections::{BTreeMap, VecDeque};
+use alloc::collections::{BTreeMap, BTreeSet, VecDeque};
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -24,6 +24,8 @@ pub(super) struct Model {
     pub(super) at: RelayTime,
     pub(super) policy: Arc<StorePolicy>,
     pub(super) environments: BTreeMap<EnvironmentId, EnvironmentModel>,
+    /// The environments that the operation at hand may remove because they are silent.
+    pub(super) lapsing: BTreeSet<EnvironmentId>,
     /// The environments that were removed last.
     pub(super) gone: VecDeque<EnvironmentId>,
     pub(super) sessions: BTreeMap<SessionId, SessionModel>,
@@ -81,6 +83,7 @@ impl Model {
             at: RelayTime::default(),
             policy: Arc::new(policy),
             environments: BTreeMap::new(),
+            lapsing: BTreeSet::new(),
             gone: VecDeque::new(),
             sessions: BTreeMap::new(),
             subjects: BTreeMap::new(),
@@ -265,7 +268,7 @@ impl Model {
         let known = self.environments.remove(id);
         let known = known.ok_or_else(|| format!("lapse: {id} was removed, but is unknown"))?;
         ensure(known.owner == *owner, || format!("owners: {id} belongs to another account"))?;
-        let is_silent = known.heard + self.policy.lapse_after <= self.now;
+        let is_silent = self.lapsing.contains(id);
         let status = match op {
             StoreOp::RemoveEnvironment { id: removed } if removed == id => {
                 Some(ResultStatus::Failed)
@@ -356,8 +359,23 @@ impl Model {
         active.count()
     }
 
+    /// When an environment lapses unless it is heard from.
+    pub(super) fn lapses_at(&self, id: &EnvironmentId) -> StoreTime {
+        let heard = self.environments.get(id).map_or(self.now, |known| known.heard);
+        heard + self.policy.silence(self.active(id))
+    }
+
+    /// The same if what is stopping ends before that, with its lease.
+    pub(super) fn may_lapse_at(&self, id: &EnvironmentId) -> StoreTime {
+        let heard = self.environments.get(id).map_or(self.now, |known| known.heard);
+        let stays = |known: &&SessionModel| {
+            known.environment == *id && known.state != SessionState::Ended && !known.is_stopping
+        };
+        heard + self.policy.silence(self.sessions.values().filter(stays).count())
+    }
+
     fn check_due(&self, changes: &Changes) -> Check {
-        let silent = self.environments.values().map(|known| known.heard + self.policy.lapse_after);
+        let silent = self.environments.keys().map(|id| self.lapses_at(id));
         let leases = self.subjects.values().filter_map(Subject::until);
         let Some(earliest) = silent.chain(leases).min() else { return Ok(()) };
         let earliest = earliest.saturating_since(self.now);

@@ -159,7 +159,7 @@ fn a_damaged_session_keeps_no_other_from_making_room() {
 fn a_damaged_row_holds_up_only_itself() {
     let mut world = World::new(StorePolicy::default());
     world.register("env_2");
-    let lapse_after = world.policy.lapse_after;
+    let lapse_after = world.policy.lost_after;
     world.create(2, "env_2");
     world.store.tables().damage("environment", "env_1");
     let lapsed = world.lapse(lapse_after);

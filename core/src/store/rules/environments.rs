@@ -4,13 +4,12 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::cx::{Answered, Cx, Halt};
-use super::presence::{next_due, owned, schedule_check, touch};
-use super::queue::forget_work;
+use super::draining;
+use super::presence::{lapses_at, next_due, owned, schedule_check, touch};
 use super::removal;
 use super::result::ended;
 use super::sessions::end_session_as;
 use super::takeover::{self, Run};
-use super::{draining, worktrees};
 use crate::base::id::{DeviceId, EnvironmentId, SessionId};
 use crate::store::committed::{Answer, Limit, StoreError};
 use crate::store::record::{AccountId, Environment};
@@ -193,7 +192,7 @@ pub(super) fn remove_all<T: Tables>(
 /// due index.
 pub(super) fn lapse<T: Tables>(cx: &mut Cx<'_, T>, id: EnvironmentId) -> Result<(), TableError> {
     let Some(mut known) = cx.tables.environment(&id)? else { return Ok(()) };
-    if known.last_seen + cx.policy.lapse_after <= cx.now {
+    if lapses_at(cx, &known) <= cx.now {
         let message = "its worker has not been heard from for too long";
         return drop_environment(cx, &known, ResultStatus::Lost, message);
     }
@@ -219,13 +218,9 @@ fn drop_environment<T: Tables>(
     for session in cx.tables.live_sessions(id)? {
         end_session_as(cx, &session, ended(status, message), undelivered)?;
     }
-    if cx.tables.environment(id)?.is_none() {
+    let Some(known) = &cx.tables.environment(id)? else {
         // It was its session's, and went with it.
         return Ok(());
-    }
-    for item in cx.tables.works_of(id)? {
-        worktrees::worker_gone(cx, &item, message)?;
-        forget_work(cx, &item)?;
-    }
-    removal::forget(cx, known)
+    };
+    removal::forget(cx, known, message)
 }

@@ -53,8 +53,13 @@ pub(super) fn schedule_check<T: Tables>(
     cx.tables.put_due(DueRow { at: known.watched_at, ..before })
 }
 
+/// When it lapses unless it is heard from.
+pub(super) fn lapses_at<T>(cx: &Cx<'_, T>, known: &EnvironmentRow) -> StoreTime {
+    known.last_seen + cx.policy.silence(known.environment.active_sessions)
+}
+
 /// When to check it next: when it would go offline, then when it would lapse.
 pub(super) fn next_due<T>(cx: &Cx<'_, T>, known: &EnvironmentRow) -> StoreTime {
     let offline = known.last_seen + cx.policy.offline_after;
-    if offline > cx.now { offline } else { known.last_seen + cx.policy.lapse_after }
+    if offline > cx.now { offline } else { lapses_at(cx, known) }
 }

@@ -6,7 +6,7 @@ use alloc::string::ToString;
 
 use super::conversation::{Conversation, own};
 use super::cx::{Answered, Cx, Halt};
-use super::presence::owned;
+use super::presence::{owned, schedule_check};
 use super::queue::{End, enqueue_in, new_item, stop_items};
 use super::result::ended;
 use super::{questions, receipts, removal, requests, retention};
@@ -223,8 +223,12 @@ pub(super) fn end_session_as<T: Tables>(
         debug_assert!(*active > 0, "a session ended where none was live");
         *active = active.saturating_sub(1);
         if known.made_for.as_ref() == Some(id) {
-            removal::forget(cx, &known)?;
+            removal::forget(cx, &known, "the session that its worker was there for has ended")?;
         } else {
+            if !known.environment.is_online {
+                // With its last session there is less to wait for.
+                schedule_check(cx, &mut known)?;
+            }
             cx.changes.environment(&known.environment);
             cx.tables.put_environment(known)?;
         }
