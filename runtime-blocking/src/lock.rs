@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
+use footbridge_secrets::lock_file;
 
 use crate::failure::{failure, io_failure};
 use crate::files::{directory_of, make};
@@ -88,6 +89,7 @@ fn wait_for(path: &str, patience: Duration, state: &Mutex<State>) -> Result<bool
 }
 
 fn open(path: &Path) -> io::Result<File> {
+    let path = lock_file(path);
     make(directory_of(path))?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);

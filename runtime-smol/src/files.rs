@@ -12,6 +12,7 @@ use bytes::Bytes;
 use footbridge_core::base::id::OpId;
 use footbridge_core::base::time::UnixTime;
 use footbridge_core::contract::event::{Event, IoError, IoErrorKind};
+use footbridge_secrets::Entry;
 
 use crate::failure::{about, failure};
 use crate::mailbox::{Mailbox, Spawner};
@@ -91,6 +92,9 @@ fn perform(op: OpId, job: Job) -> Result<Event, IoError> {
 
 /// Writes a new file beside the old one and replaces it: a crash leaves one of them, complete.
 fn save(path: &Path, data: &[u8]) -> io::Result<()> {
+    if let Some(entry) = Entry::named(path) {
+        return Ok(entry.save(data)?);
+    }
     let directory = directory_of(path);
     make_directories(directory)?;
     let (mut file, temporary) = create_beside(path)?;
@@ -207,6 +211,9 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 /// Reads a file, up to just over `limit`; `None` if there is none.
 /// A file's content, and when it was last changed.
 fn load(path: &Path, limit: usize) -> io::Result<Option<(Bytes, Option<UnixTime>)>> {
+    if let Some(entry) = Entry::named(path) {
+        return Ok(entry.load()?.map(|secret| (secret.into(), None)));
+    }
     // A pipe put there by someone must not hold up the queue.
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
@@ -230,6 +237,9 @@ fn unix_time(time: SystemTime) -> Option<UnixTime> {
 }
 
 fn remove(path: &Path) -> io::Result<()> {
+    if let Some(entry) = Entry::named(path) {
+        return Ok(entry.remove()?);
+    }
     match fs::remove_file(path) {
         Ok(()) => sync_directory(directory_of(path)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

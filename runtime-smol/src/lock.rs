@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use footbridge_core::base::id::OpId;
 use footbridge_core::contract::event::{Event, IoErrorKind};
+use footbridge_secrets::lock_file;
 use smol::Timer;
 
 use crate::failure::{about, failure};
@@ -49,6 +50,7 @@ pub(crate) async fn hold(op: OpId, path: String, patience: Duration, shared: Rc<
 }
 
 fn open(path: &Path) -> io::Result<File> {
+    let path = lock_file(path);
     make_directories(directory_of(path))?;
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);

@@ -36,7 +36,7 @@ impl Credential {
         Self { current: token, file: Some(path), log_in: None, trusted_device_token: None }
     }
 
-    /// A log-in, and the file that it is kept in.
+    /// A log-in, and the path of what it is kept in: a file, or an entry of the system's keyring.
     pub fn from_log_in(log_in: LogIn, path: String) -> Self {
         let current = log_in.access_token().clone();
         Self { current, file: Some(path), log_in: Some(log_in), trusted_device_token: None }

@@ -15,7 +15,7 @@ use footbridge_core::worker::Allowance;
 use lexopt::{Parser, ValueExt};
 
 use crate::exit::Error;
-use crate::value::{Format, Level, SpawnMode, Transport, WorkBy};
+use crate::value::{Format, Level, Secrets, SpawnMode, Transport, WorkBy};
 
 /// How much is logged to stderr, and how, plus the other options common to long-running commands.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -28,6 +28,8 @@ pub struct LogArgs {
     pub json: bool,
     /// The access token's file, if not the default one.
     pub token_file: Option<PathBuf>,
+    /// Where log-ins are kept.
+    pub secrets: Secrets,
     /// What to say of variables that look like settings but are not.
     pub unknown_variables: Vec<String>,
 }

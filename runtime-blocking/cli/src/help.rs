@@ -118,6 +118,15 @@ pub const TOKEN_FILE: &str =
                              [default: ~/.local/state/footbridge/token]
 ";
 
+/// Where log-ins are kept.
+pub const SECRETS: &str =
+    "      --secrets WHERE        Where the log-in of footbridge login is kept: file,
+                             which only you can read; or keyring, which is on no
+                             disk: that of the Linux kernel, until the machine
+                             restarts or for 3 days without use, in programs
+                             built with --features keyring [default: file]
+";
+
 /// Where those who watch a program ask.
 pub const HEALTH: &str =
     "      --health ADDR:PORT     Answer GET /health, /ready and /metrics there, in

@@ -57,7 +57,7 @@ pub fn search(
     work: &Work,
 ) -> Result<PointerSearchConfig, Error> {
     let directory = own_directory(work)?;
-    let sources = Sources::from_environment(reach.reports.token_file.clone());
+    let sources = Sources::of(&reach.reports);
     let state = sources.state_directory();
     let state_directory = own_state(state.as_deref(), relay, &directory, work.name.as_deref());
     let hidden = [TOKEN_VARIABLE].into_iter().chain(TRUST_VARIABLES);

@@ -11,7 +11,7 @@ pub mod health;
 pub mod help;
 pub mod left_session;
 pub mod lock;
-pub mod log_in_file;
+pub mod log_ins;
 pub mod metrics;
 pub mod near;
 pub mod observers;

@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 
 use footbridge_core::base::secret::Secret;
 
+use crate::args::LogArgs;
 use crate::exit::Error;
 use crate::secret_file::SecretFile;
+use crate::value::Secrets;
 
 /// The variable that takes precedence over any file. No agent or command inherits it.
 pub const TOKEN_VARIABLE: &str = "FOOTBRIDGE_TOKEN";
@@ -46,6 +48,8 @@ pub struct Sources {
     pub state_home: Option<OsString>,
     /// `$HOME`.
     pub home: Option<OsString>,
+    /// Where log-ins are kept.
+    pub secrets: Secrets,
 }
 
 impl Sources {
@@ -56,7 +60,13 @@ impl Sources {
             file,
             state_home: std::env::var_os("XDG_STATE_HOME"),
             home: std::env::var_os("HOME"),
+            secrets: Secrets::default(),
         }
+    }
+
+    /// The same, with what was set.
+    pub fn of(reports: &LogArgs) -> Self {
+        Self { secrets: reports.secrets, ..Self::from_environment(reports.token_file.clone()) }
     }
 
     /// The token, for a client: there must be one. Also the file it came from, where a newer one

@@ -347,6 +347,16 @@ impl From<Transport> for TransportChoice {
 }
 
 words! {
+    /// Where log-ins are kept (T-1).
+    Secrets:
+    /// In files that only their owner can read.
+    #[default]
+    File = "file",
+    /// In the system's keyring.
+    Keyring = "keyring",
+}
+
+words! {
     /// By what work comes (E-2).
     WorkBy:
     /// By a stream where the relay offers one and it gets through, or else by polls.

@@ -19,7 +19,7 @@ use crate::duration::shown;
 use crate::event_log::EventLog;
 use crate::exit::Error;
 use crate::lock::Lock;
-use crate::log_in_file::credential_for;
+use crate::log_ins::credential_for;
 use crate::service_manager;
 use crate::token::{Sources, TOKEN_VARIABLE, TRUST_VARIABLES};
 use crate::value::{self, Level};
@@ -31,7 +31,7 @@ pub fn remote(
     reach: &RelayArgs,
     work: &Work,
 ) -> Result<(WorkerConfig, Option<Lock>), Error> {
-    let sources = Sources::from_environment(reach.reports.token_file.clone());
+    let sources = Sources::of(&reach.reports);
     let token = credential_for(&sources, relay)?;
     let state = sources.state_directory();
     prepare(relay.clone(), token, work, state.as_deref())

@@ -83,7 +83,7 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
 }
 
 /// The long options of the worker: each is accepted, and is in its help.
-const OPTIONS: [&str; 27] = [
+const OPTIONS: [&str; 28] = [
     "allow-missing-agent",
     "health",
     "continue",
@@ -95,6 +95,7 @@ const OPTIONS: [&str; 27] = [
     "work-by",
     "ca-file",
     "token-file",
+    "secrets",
     "json",
     "agent",
     "agent-resume",
@@ -141,6 +142,7 @@ impl Line {
             "trust-repository" => work.trusts_repository = true,
             "relay" => self.relay = Some(value(name, parser)?),
             "ca-file" => reach.ca_file = Some(value(name, parser)?),
+            "secrets" => reach.reports.secrets = value(name, parser)?,
             "token-file" => reach.reports.token_file = Some(value(name, parser)?),
             "log-level" => reach.reports.level = value(name, parser)?,
             "log-format" => reach.reports.format = value(name, parser)?,
@@ -180,7 +182,7 @@ mod tests {
     use super::*;
     use footbridge_cli::args::LogArgs;
     use footbridge_cli::exit::ExitKind;
-    use footbridge_cli::value::{SpawnMode, Transport, WorkBy};
+    use footbridge_cli::value::{Secrets, SpawnMode, Transport, WorkBy};
     use footbridge_core::engine::backoff::BackoffConfig;
     use footbridge_core::worker::Allowance;
     use std::time::Duration;
@@ -195,8 +197,13 @@ mod tests {
         for_ever.connection.give_up = None;
         for_ever.general.give_up = None;
         let relay = BaseUrl::parse("https://r.example").expect("a URL");
-        let quiet =
-            LogArgs { level: Level::Error, format: Format::Json, json: true, ..LogArgs::default() };
+        let quiet = LogArgs {
+            level: Level::Error,
+            format: Format::Json,
+            json: true,
+            secrets: Secrets::Keyring,
+            ..LogArgs::default()
+        };
         let cases = [
             (
                 "--relay https://r.example",
@@ -211,7 +218,7 @@ mod tests {
                  --name n --spawn-mode worktree --max-sessions 2 --session-limit 1h \
                  --shutdown-grace 5s --directory /d --log-format json --allow-variable A \
                  --allow-variable B --allow-flag --settings --allow-relay https://i.example \
-                 --trust-repository --trust-relay --transport v2 --work-by poll --disposable out --disposable *.log",
+                 --trust-repository --trust-relay --transport v2 --work-by poll --secrets keyring --disposable out --disposable *.log",
                 Invocation::Work {
                     relay,
                     reach: RelayArgs { reports: quiet, ca_file: Some("ca".into()) },

@@ -523,6 +523,7 @@ impl Line {
             format: settings.log_format.value,
             json: self.json,
             token_file: settings.token_file.value.clone(),
+            secrets: settings.secrets.value,
             unknown_variables,
         };
         match command {

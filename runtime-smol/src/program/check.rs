@@ -8,7 +8,7 @@ use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::token::Sources;
 use footbridge_cli::value::SpawnMode;
-use footbridge_cli::{directory, log_in_file, print, worker};
+use footbridge_cli::{directory, log_ins, print, worker};
 use footbridge_core::contract::machine::{MachineError, MachineErrorKind};
 use footbridge_core::wire::url::BaseUrl;
 use footbridge_core::worker::{Check, CheckConfig, Checked, Finding};
@@ -26,8 +26,8 @@ pub(super) fn run(relay: &BaseUrl, reach: &RelayArgs, work: &Work) -> Result<(),
     let Some(host) = findings.note("ca_file", work::host(relay, reach)) else {
         return findings.conclude();
     };
-    let sources = Sources::from_environment(reach.reports.token_file.clone());
-    let token = findings.note("token", log_in_file::credential_for(&sources, relay));
+    let sources = Sources::of(&reach.reports);
+    let token = findings.note("token", log_ins::credential_for(&sources, relay));
     let path = work.directory.as_deref().unwrap_or(Path::new("."));
     let directory = findings.note("directory", directory(path));
     if let Some(directory) = &directory {

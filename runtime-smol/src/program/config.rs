@@ -23,7 +23,7 @@ pub(super) fn run(inquiry: &ConfigQuery) -> Result<(), Error> {
         .place
         .as_ref()
         .map(|place| File { path: place.path.display().to_string(), exists: place.path.exists() });
-    let sources = Sources::from_environment(reports.token_file.clone());
+    let sources = Sources::of(reports);
     let report = Report {
         file,
         settings: inquiry.settings.rows().iter().map(|row| in_force(row, &sources)).collect(),

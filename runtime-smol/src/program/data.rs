@@ -43,7 +43,7 @@ pub(super) struct Kept {
 
 /// Where a relay keeps its data, if anywhere, and where its access token comes from.
 pub(super) fn places(data: &Data, reports: &LogArgs) -> Result<(Option<PathBuf>, Sources), Error> {
-    let mut sources = Sources::from_environment(reports.token_file.clone());
+    let mut sources = Sources::of(reports);
     let directory = match data {
         Data::InMemory => None,
         Data::In(directory) => {

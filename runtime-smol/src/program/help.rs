@@ -2,7 +2,7 @@
 
 use footbridge_cli::help::{
     AGENT, AGENT_OPTIONS, CONTINUE, EXIT_CODES, HAND_OVER, HEALTH, LOG, REACH, READY_JSON,
-    RELAY as RELAY_URL, TOKEN_FILE, WORK, WORKER, text as of,
+    RELAY as RELAY_URL, SECRETS, TOKEN_FILE, WORK, WORKER, text as of,
 };
 
 use super::topic::Topic;
@@ -57,6 +57,7 @@ pub(super) fn text(topic: Topic) -> String {
                 HAND_OVER,
                 REACH,
                 TOKEN_FILE,
+                SECRETS,
                 HEALTH,
                 READY_JSON,
                 CONFIG_FILE,
@@ -77,6 +78,7 @@ pub(super) fn text(topic: Topic) -> String {
                 LOG_IN_OPTIONS,
                 TRUSTED_DEVICE,
                 LOG_IN_RELAY,
+                SECRETS,
                 CONFIG_FILE,
                 LOG,
                 SETTINGS,
@@ -84,10 +86,13 @@ pub(super) fn text(topic: Topic) -> String {
                 LOG_IN_EXAMPLE,
             ],
         ),
-        Topic::LogOut => (LOG_OUT, &[LOG_IN_RELAY, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES]),
-        Topic::WhoAmI => {
-            (WHO_AM_I, &[ANSWER_JSON, LOG_IN_RELAY, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES])
+        Topic::LogOut => {
+            (LOG_OUT, &[LOG_IN_RELAY, SECRETS, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES])
         }
+        Topic::WhoAmI => (
+            WHO_AM_I,
+            &[ANSWER_JSON, LOG_IN_RELAY, SECRETS, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES],
+        ),
         Topic::Devices => (
             DEVICES,
             &[
@@ -125,15 +130,26 @@ pub(super) fn text(topic: Topic) -> String {
         ),
         Topic::Mirror => (
             MIRROR,
-            &[MIRROR_OPTIONS, TOKEN_FILE, CONFIG_FILE, LOG, SETTINGS, EXIT_CODES, MIRROR_EXAMPLE],
+            &[
+                MIRROR_OPTIONS,
+                TOKEN_FILE,
+                SECRETS,
+                CONFIG_FILE,
+                LOG,
+                SETTINGS,
+                EXIT_CODES,
+                MIRROR_EXAMPLE,
+            ],
         ),
         Topic::Ps => (PS, &[EXIT_CODES]),
-        Topic::Send => {
-            (SEND, &[ATTACH_RELAY, TOKEN_FILE, CONFIG_FILE, SEND_HELP, EXIT_CODES, SEND_EXAMPLE])
-        }
-        Topic::Mcp => {
-            (MCP, &[ATTACH_RELAY, TOKEN_FILE, CONFIG_FILE, SEND_HELP, EXIT_CODES, MCP_EXAMPLE])
-        }
+        Topic::Send => (
+            SEND,
+            &[ATTACH_RELAY, TOKEN_FILE, SECRETS, CONFIG_FILE, SEND_HELP, EXIT_CODES, SEND_EXAMPLE],
+        ),
+        Topic::Mcp => (
+            MCP,
+            &[ATTACH_RELAY, TOKEN_FILE, SECRETS, CONFIG_FILE, SEND_HELP, EXIT_CODES, MCP_EXAMPLE],
+        ),
         Topic::Direct => (DIRECT, &[EXIT_CODES, DIRECT_EXAMPLE]),
         Topic::Config => (
             CONFIG,
@@ -147,6 +163,7 @@ pub(super) fn text(topic: Topic) -> String {
                 HAND_OVER,
                 REACH,
                 TOKEN_FILE,
+                SECRETS,
                 HEALTH,
                 CONFIG_FILE,
                 LOG,
@@ -161,6 +178,7 @@ pub(super) fn text(topic: Topic) -> String {
                 ATTACH_OPTIONS,
                 ATTACH_RELAY,
                 TOKEN_FILE,
+                SECRETS,
                 CONFIG_FILE,
                 LOG,
                 ATTACH_KEYS,
@@ -177,6 +195,7 @@ pub(super) fn text(topic: Topic) -> String {
                 ANSWER_LINK_OPTIONS,
                 ATTACH_RELAY,
                 TOKEN_FILE,
+                SECRETS,
                 CONFIG_FILE,
                 LOG,
                 SETTINGS,
@@ -190,6 +209,7 @@ pub(super) fn text(topic: Topic) -> String {
                 CHAT_OPTIONS,
                 ATTACH_RELAY,
                 TOKEN_FILE,
+                SECRETS,
                 CONFIG_FILE,
                 LOG,
                 CHAT_KEYS,
@@ -344,7 +364,7 @@ Example:
 ";
 
 const LOG_OUT: &str = "\
-Ends this machine's log-in at a relay, and removes it from the state directory.
+Ends this machine's log-in at a relay, and removes it from where it is kept.
 Workers that use it are not given work any more.
 
 Usage: footbridge logout [OPTIONS] [RELAY]
@@ -353,7 +373,8 @@ Options:
 ";
 
 const WHO_AM_I: &str = "\
-Shows whose log-in this machine has at a relay, and what it may do.
+Shows whose log-in this machine has at a relay, what it may do, and where it is
+kept.
 
 Usage: footbridge whoami [OPTIONS] [RELAY]
 

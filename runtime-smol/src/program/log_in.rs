@@ -1,13 +1,13 @@
 //! `footbridge login`, `logout`, `whoami` and `devices` (T-6, Y-9).
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 
 use footbridge_cli::args::RelayArgs;
-use footbridge_cli::exit::{Error, ExitKind};
+use footbridge_cli::exit::Error;
+use footbridge_cli::log_ins::{self, Place};
 use footbridge_cli::token::Sources;
 use footbridge_cli::worker::host_name;
-use footbridge_cli::{log_in_file, print, random_hex, seed};
+use footbridge_cli::{print, random_hex, seed};
 use footbridge_core::auth::LogIn as Kept;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::client::{
@@ -29,16 +29,17 @@ use super::work;
 /// Shows a code, and waits until somebody has approved it at the relay's page.
 pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
     let LogIn { relay, reach, name, scopes, is_enrolled } = ask;
-    let sources = Sources::from_environment(None);
-    let file = log_in_file::path(&sources, relay)?;
+    let place = Place::of(&Sources::of(&reach.reports), relay)?;
     // Nobody should approve what cannot be kept.
-    log_in_file::prepare(&file)?;
-    let replaced = log_in_file::read(&file).ok().flatten();
+    place.prepare()?;
+    // Also what is kept in the other place.
+    let replaced = [place.clone(), place.elsewhere()];
+    let replaced = replaced.map(|place| (place.read().ok().flatten(), place));
     let config = LogInConfig {
         relay: relay.clone(),
         name: name.clone().unwrap_or_else(host_name),
         scopes: *scopes,
-        file: text(file)?,
+        file: place.name()?,
         seed: Secret::new(random_hex::<32>()?),
         trusted_as: is_enrolled.then(|| name.clone().unwrap_or_else(trusted_as)),
     };
@@ -61,21 +62,38 @@ pub(super) fn log_in(ask: &LogIn) -> Result<(), Error> {
         }
         LogInNotice::LoggedIn(kept) => {
             let scope = kept.scope().unwrap_or(*scopes);
-            printed = print(&format!("Logged in at {relay} ({scope}).\n"));
+            printed = print(&format!("Logged in at {relay} ({scope}). Kept in {place}.\n"));
         }
     });
     block_on(driven)?;
-    if let Some(replaced) = replaced {
-        let own = OwnLogIn { relay: relay.clone(), reach: reach.clone() };
-        let holder = Holder::Person(replaced.refresh_token().clone());
-        if let Err(error) = call(&own, holder, DeviceCall::LogOut) {
+    let own = OwnLogIn { relay: relay.clone(), reach: reach.clone() };
+    for (replaced, at) in replaced {
+        if let Some(replaced) = &replaced {
+            end_replaced(&own, replaced);
+        }
+        // One that could not be read is in nobody's way, but should not lie about either.
+        if at != place
+            && let Err(error) = at.remove()
+            && replaced.is_some()
+        {
             eprintln!(
-                "footbridge: the log-in that this one replaces goes on: {}; end it on the page, or with footbridge devices --revoke",
+                "footbridge: the log-in that this one replaces is still kept: {}",
                 error.message
             );
         }
     }
     printed
+}
+
+/// Ends at the relay what is kept here no longer.
+fn end_replaced(own: &OwnLogIn, replaced: &Kept) {
+    let holder = Holder::Person(replaced.refresh_token().clone());
+    if let Err(error) = call(own, holder, DeviceCall::LogOut) {
+        eprintln!(
+            "footbridge: the log-in that this one replaces goes on: {}; end it on the page, or with footbridge devices --revoke",
+            error.message
+        );
+    }
 }
 
 /// Where this machine's own relay runs, if that is not where it was looked for.
@@ -104,28 +122,21 @@ fn instructions(begun: &DeviceAuthorization) -> String {
     )
 }
 
-/// The path of a log-in, as the machine takes it.
-fn text(path: PathBuf) -> Result<String, Error> {
-    path.into_os_string()
-        .into_string()
-        .map_err(|_| Error::usage("the state directory's path is not UTF-8".to_owned()))
-}
-
 /// The log-in at a relay.
-fn kept(relay: &BaseUrl) -> Result<(Kept, String), Error> {
-    let sources = Sources::from_environment(None);
-    let found = log_in_file::of(&sources, relay)?;
-    let (log_in, path) = found.ok_or_else(|| Error {
-        why: ExitKind::Usage,
-        message: format!("not logged in at {relay}: run footbridge login {relay}"),
-    })?;
-    Ok((log_in, text(path)?))
+fn kept(ask: &OwnLogIn) -> Result<(Kept, Place), Error> {
+    let (relay, sources) = (&ask.relay, Sources::of(&ask.reach.reports));
+    let none = || {
+        let hint = log_ins::hint(&sources, relay);
+        Error::usage(format!("not logged in at {relay}{hint}: run footbridge login {relay}"))
+    };
+    log_ins::of(&sources, relay)?.ok_or_else(none)
 }
 
 /// Gives the log-in back, and forgets it.
 pub(super) fn log_out(ask: &OwnLogIn) -> Result<(), Error> {
-    let (log_in, path) = kept(&ask.relay)?;
-    let answer = call(ask, Holder::Device(Box::new(log_in), path), DeviceCall::LogOut)?;
+    let (log_in, place) = kept(ask)?;
+    let holder = Holder::Device(Box::new(log_in), place.name()?);
+    let answer = call(ask, holder, DeviceCall::LogOut)?;
     match answer {
         Some(_) => print(&format!("Logged out at {}.\n", ask.relay)),
         None => Ok(()),
@@ -134,15 +145,16 @@ pub(super) fn log_out(ask: &OwnLogIn) -> Result<(), Error> {
 
 /// Says whose the log-in is, and what it may do.
 pub(super) fn who_am_i(ask: &OwnLogIn) -> Result<(), Error> {
-    let (log_in, path) = kept(&ask.relay)?;
-    let answer = call(ask, Holder::Device(Box::new(log_in), path), DeviceCall::WhoAmI)?;
+    let (log_in, place) = kept(ask)?;
+    let holder = Holder::Device(Box::new(log_in), place.name()?);
+    let answer = call(ask, holder, DeviceCall::WhoAmI)?;
     let Some(DeviceAnswer::WhoAmI(me)) = answer else { return Ok(()) };
     if ask.reach.reports.json {
         return print_json(&me);
     }
     let WhoAmI { account, scope, device_id, .. } = &me;
     let device = device_id.as_ref().map(|id| format!(", as {id}")).unwrap_or_default();
-    print(&format!("{account} at {}{device} ({scope})\n", ask.relay))
+    print(&format!("{account} at {}{device} ({scope})\nkept in {place}\n", ask.relay))
 }
 
 /// Lists a person's devices, or ends one.

@@ -6,7 +6,7 @@ use std::io::IsTerminal as _;
 use footbridge_cli::args::RelayArgs;
 use footbridge_cli::exit::Error;
 use footbridge_cli::token::Sources;
-use footbridge_cli::{log_in_file, print, seed};
+use footbridge_cli::{log_ins, print, seed};
 use footbridge_core::auth::Credential;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::client::AskForCode;
@@ -53,8 +53,8 @@ pub(super) fn whom_to_ask(ask: &SignIn) -> Result<(BaseUrl, RelayArgs, Secret), 
 /// the log-in at a relay that was named, or the access token of this machine's.
 pub(super) fn whom_to_read(ask: &SignIn) -> Result<(BaseUrl, RelayArgs, Credential), Error> {
     if let Some(relay) = &ask.relay {
-        let sources = Sources::from_environment(ask.reach.reports.token_file.clone());
-        let credential = log_in_file::credential_for(&sources, relay)?;
+        let sources = Sources::of(&ask.reach.reports);
+        let credential = log_ins::credential_for(&sources, relay)?;
         return Ok((relay.clone(), ask.reach.clone(), credential));
     }
     let (directory, sources) = data::places(&ask.data, &ask.reach.reports)?;

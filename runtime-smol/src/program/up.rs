@@ -35,7 +35,7 @@ use footbridge_cli::token::Sources;
 
 pub(super) fn run(serve: &Serve, args: &Work) -> Result<(), Error> {
     relay_log::event_log(serve).unknown_variables(&serve.reports.unknown_variables);
-    let sources = Sources::from_environment(serve.reports.token_file.clone());
+    let sources = Sources::of(&serve.reports);
     let directory = data::directory(serve)?;
     let presented = Presented::of(serve, directory.as_deref())?;
     let kept = data::open(serve)?;

@@ -62,7 +62,7 @@ pub(crate) fn spoil(file: &Path) {
     std::fs::write(file, kept.to_string()).expect("written");
 }
 
-fn stdout(home: &Path, args: &[&str]) -> String {
+pub(crate) fn stdout(home: &Path, args: &[&str]) -> String {
     let made = output(home, args);
     let stderr = String::from_utf8_lossy(&made.stderr);
     assert_eq!(made.status.code(), Some(0), "{stderr}");

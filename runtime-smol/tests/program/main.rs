@@ -12,6 +12,7 @@ mod command_line;
 mod config;
 mod credential;
 mod direct;
+mod keyring;
 mod log;
 mod log_in;
 mod mirror;

@@ -28,8 +28,8 @@ enum Fate {
 }
 
 /// What stands before a relay, and counts the requests for tokens that reach it.
-struct Counter {
-    url: String,
+pub(crate) struct Counter {
+    pub(crate) url: String,
     arrived: Arc<AtomicUsize>,
     /// Those that were stopped.
     stopped: Arc<AtomicUsize>,
@@ -37,7 +37,7 @@ struct Counter {
 }
 
 impl Counter {
-    fn before(relay: &Ready) -> Self {
+    pub(crate) fn before(relay: &Ready) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let address = relay.url.split_once("://").expect("a URL").1.to_owned();
@@ -54,7 +54,7 @@ impl Counter {
         Self { url, arrived, stopped, fate }
     }
 
-    fn refreshes(&self) -> usize {
+    pub(crate) fn refreshes(&self) -> usize {
         self.arrived.swap(0, Ordering::SeqCst)
     }
 }
@@ -112,16 +112,22 @@ fn other_program() -> Option<PathBuf> {
 }
 
 /// A process that needs the log-in, and ends by itself.
-fn asks(machine: &Path, url: &str) -> Command {
+fn asks(machine: &Path, url: &str, args: &[&str]) -> Command {
     let mut command = footbridge(machine);
-    command.args(["whoami", url]).stdout(Stdio::null()).stderr(Stdio::null());
+    command.args(["whoami", url]).args(args).stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
 
 /// A worker that serves a directory of its own.
-fn worker(machine: &Path, url: &str, name: &str, is_other: bool) -> Running {
+pub(crate) fn worker(
+    machine: &Path,
+    url: &str,
+    args: &[&str],
+    name: &str,
+    is_other: bool,
+) -> Running {
     let mut command = footbridge(machine);
-    let args = ["--relay", url, "--json", "--quiet", "--name", name];
+    let args = [&["--relay", url, "--json", "--quiet", "--name", name][..], args].concat();
     match other_program().filter(|_| is_other) {
         Some(program) => {
             let mut other = Command::new(program);
@@ -143,7 +149,7 @@ fn logged_in(home: &Path, machine: &Path) -> (Running, Ready, Counter) {
     (program, relay, counter)
 }
 
-fn ready_of(relay: &Ready) -> Ready {
+pub(crate) fn ready_of(relay: &Ready) -> Ready {
     Ready {
         url: relay.url.clone(),
         token: relay.token.clone(),
@@ -152,12 +158,12 @@ fn ready_of(relay: &Ready) -> Ready {
     }
 }
 
-fn start_all(machine: &Path, url: &str, count: usize) -> Vec<Child> {
+pub(crate) fn start_all(machine: &Path, url: &str, args: &[&str], count: usize) -> Vec<Child> {
     let barrier = Barrier::new(count);
     thread::scope(|scope| {
         let starts = || {
             barrier.wait();
-            asks(machine, url).spawn().expect("it starts")
+            asks(machine, url, args).spawn().expect("it starts")
         };
         let all: Vec<_> = (0..count).map(|_| scope.spawn(starts)).collect();
         all.into_iter().map(|one| one.join().expect("started")).collect()
@@ -171,7 +177,7 @@ fn of_many_processes_whose_token_runs_out_at_once_one_refreshes_it() {
     // Together fewer than would be taken for guesses.
     for count in [2, 6] {
         spoil(&file_of(machine.path()));
-        for mut one in start_all(machine.path(), &counter.url, count) {
+        for mut one in start_all(machine.path(), &counter.url, &[], count) {
             assert!(one.wait().expect("it ends").success());
         }
         assert_eq!(counter.refreshes(), 1, "{count} processes");
@@ -187,7 +193,7 @@ fn workers_of_both_programs_refresh_what_they_share_once() {
     spoil(&file_of(machine.path()));
     let mut workers = ["one", "two", "three", "four"].map(|name| {
         let is_other = matches!(name, "two" | "four");
-        worker(machine.path(), &counter.url, name, is_other)
+        worker(machine.path(), &counter.url, &[], name, is_other)
     });
     for worker in &mut workers {
         assert!(ready(worker).environment.starts_with("env_"));
@@ -209,10 +215,10 @@ fn whoever_is_killed_while_it_refreshes_keeps_nobody_from_it() {
         spoil(&file_of(machine.path()));
         counter.stopped.store(0, Ordering::SeqCst);
         counter.fate.store(fate as u8, Ordering::SeqCst);
-        let mut first = Running::start(&mut asks(machine.path(), &counter.url));
+        let mut first = Running::start(&mut asks(machine.path(), &counter.url, &[]));
         until("it is refreshing", || (counter.stopped.load(Ordering::SeqCst) == 1).then_some(()));
         counter.fate.store(Fate::Passes as u8, Ordering::SeqCst);
-        let others = start_all(machine.path(), &counter.url, 2);
+        let others = start_all(machine.path(), &counter.url, &[], 2);
         let killed = Instant::now();
         first.signal(Signal::KILL);
         assert_eq!(first.wait(), None);

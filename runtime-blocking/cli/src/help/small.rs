@@ -2,7 +2,7 @@
 
 use super::{
     AGENT, AGENT_OPTIONS, CONTINUE, EXIT_CODES, HAND_OVER, HEALTH, LOG, REACH, READY_JSON, RELAY,
-    TOKEN_FILE, WORK, WORKER, text as of,
+    SECRETS, TOKEN_FILE, WORK, WORKER, text as of,
 };
 
 /// The name of the program.
@@ -19,6 +19,7 @@ pub fn worker() -> String {
         HAND_OVER,
         REACH,
         TOKEN_FILE,
+        SECRETS,
         HEALTH,
         READY_JSON,
         LOG,

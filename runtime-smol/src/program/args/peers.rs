@@ -76,6 +76,7 @@ pub(in crate::program) fn at_relay(
         format: settings.log_format.value,
         json: false,
         token_file: settings.token_file.value.clone(),
+        secrets: settings.secrets.value,
         unknown_variables,
     };
     let assumed = own_relay(&settings)?;

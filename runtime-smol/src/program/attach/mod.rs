@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use footbridge_cli::args::RelayArgs;
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::Error;
-use footbridge_cli::log_in_file::credential_for;
+use footbridge_cli::log_ins::credential_for;
 use footbridge_cli::seed;
 use footbridge_cli::token::Sources;
 use footbridge_cli::value::Level;
@@ -48,7 +48,7 @@ pub(super) struct Place {
 impl Place {
     /// The directory for everything that the program keeps.
     pub(super) fn state(&self) -> Option<PathBuf> {
-        Sources::from_environment(self.reach.reports.token_file.clone()).state_directory()
+        Sources::of(&self.reach.reports).state_directory()
     }
 }
 
@@ -106,7 +106,7 @@ pub(super) fn place(
             }
         }
     };
-    let sources = Sources::from_environment(reach.reports.token_file.clone());
+    let sources = Sources::of(&reach.reports);
     let credential = credential_for(&sources, &relay)?;
     Ok(Place { relay, reach, credential })
 }

@@ -46,9 +46,10 @@ pub(super) enum Kind {
 }
 
 /// Options that take one of a few words.
-pub(super) const CHOICES: [(&str, &[&str]); 9] = [
+pub(super) const CHOICES: [(&str, &[&str]); 10] = [
     ("transport", &["auto", "v1", "v2"]),
     ("work-by", &["auto", "stream", "poll"]),
+    ("secrets", &["file", "keyring"]),
     ("spawn-mode", &["same-dir", "worktree", "single-session"]),
     ("log-level", &["error", "warn", "info", "debug"]),
     ("log-format", &["text", "json"]),

@@ -165,7 +165,9 @@ impl Document<'_> {
         let is_secret = ["token", "secret", "password"].iter().any(|word| name.contains(word));
         let all: Vec<_> = SETTINGS.iter().map(|setting| setting.key).collect();
         let key: String = key.chars().filter(|c| !c.is_control()).take(64).collect();
-        let wrong = match nearest(&name, all.iter().copied()) {
+        // Who writes `secret` there means one, and not where log-ins are kept.
+        let others = all.iter().copied().filter(|key| !is_secret || *key != "secrets");
+        let wrong = match nearest(&name, others) {
             Some(near) => format!("unknown setting {key}; did you mean {near}?"),
             None if is_secret => format!(
                 "this file must not contain secrets, and {key} looks like one: remove it, and put the access token in FOOTBRIDGE_TOKEN, or by itself in a file with mode 0600 that token_file names"

@@ -21,7 +21,7 @@ use footbridge_cli::near::nearest;
 use footbridge_cli::token::{TOKEN_VARIABLE, TRUST_VARIABLES};
 use footbridge_cli::value::{
     Count, DemandTrust, FileNames, Flags, Format, Hosts, Kind, Level, MachineName, Millis,
-    PlainText, Relays, Size, Span, SpawnMode, Transport, Value, Variables, WorkBy,
+    PlainText, Relays, Secrets, Size, Span, SpawnMode, Transport, Value, Variables, WorkBy,
 };
 use footbridge_core::base::limits::{
     DEFAULT_MAX_SESSIONS, DEFAULT_SESSION_LIMIT, DEFAULT_SHUTDOWN_GRACE,
@@ -185,6 +185,7 @@ settings! {
     relay: Option<BaseUrl>, [Chat, Work, Attach, AnswerLink, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Send, Mcp], None;
     ca_file: Option<PathBuf>, [Chat, Work, Attach, AnswerLink, SignIn, LogIn, LogOut, WhoAmI, Devices, Audit, Mirror, Send, Mcp], None;
     token_file: Option<PathBuf>, [Chat, Up, Relay, Work, Attach, AnswerLink, Backup, SignIn, Devices, Audit, Mirror, Credential, Send, Mcp], None;
+    secrets: Secrets, [Chat, Work, Attach, AnswerLink, LogIn, LogOut, WhoAmI, Mirror, Send, Mcp], Secrets::File;
     agent: Option<AgentLine>, [Chat, Up, Work], None;
     agent_resume: Option<ResumeLine>, [Up, Work], None;
     allow_missing_agent: bool, [Up, Work], false;

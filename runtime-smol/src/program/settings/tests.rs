@@ -76,6 +76,7 @@ fn every_setting_can_be_given_in_every_way() {
         ("relay", "\"https://b.example\"", "https://b.example"),
         ("ca_file", "\"/ca\"", "/ca"),
         ("token_file", "\"/t\"", "/t"),
+        ("secrets", "\"keyring\"", "keyring"),
         ("agent", "'''a \"b c\"'''", "a \"b c\""),
         ("agent_resume", "\"a --in {session}\"", "a --in {session}"),
         ("allow_missing_agent", "true", "true"),
