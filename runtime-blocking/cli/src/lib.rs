@@ -18,6 +18,7 @@ pub mod observers;
 pub mod place;
 pub mod process_metrics;
 pub mod ready;
+pub mod regular_file;
 pub mod secret_file;
 pub mod service_manager;
 pub mod token;

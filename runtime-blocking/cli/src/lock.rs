@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::OFlags;
 
 use crate::exit::{Error, ExitKind};
+use crate::regular_file;
 
 /// Held for as long as the worker runs. The system releases it however the process ends.
 #[derive(Debug)]
@@ -66,7 +67,7 @@ impl Lock {
     /// Who holds the lock there, and does not let go of it for so long: words that follow another
     /// worker's mention, and may be empty. Nothing is left behind.
     pub fn holder(state: &str, patience: Duration) -> Option<String> {
-        let mut file = File::open(Path::new(state).join("lock")).ok()?;
+        let mut file = regular_file::open(&Path::new(state).join("lock")).ok()?;
         let is_held = matches!(wait_for(&mut file, patience), Err(TryLockError::WouldBlock));
         is_held.then(|| holder_in(&mut file))
     }

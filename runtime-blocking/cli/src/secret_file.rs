@@ -11,9 +11,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use footbridge_core::base::secret::Secret;
 
 use crate::exit::Error;
+use crate::regular_file;
 
-/// Opens at once, whatever it is.
-const NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
 /// Random bytes of a new secret.
 const BYTES: usize = 32;
 
@@ -44,18 +43,13 @@ impl SecretFile<'_> {
         let cannot = |error: io::Error| {
             Error::disk(format_args!("cannot read the {what} file {shown}"), &error)
         };
-        // A pipe that nobody writes to would be waited for.
-        let open = OpenOptions::new().read(true).custom_flags(NONBLOCK).open(self.path);
-        let file = match open {
+        let file = match regular_file::open(self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(cannot(error)),
         };
         // From the open file, so that it cannot be swapped in between.
         let metadata = file.metadata().map_err(cannot)?;
-        if !metadata.is_file() {
-            return Err(Error::local(format!("the {what} file {shown} is not a regular file")));
-        }
         let owner = metadata.uid();
         if !is_trusted(owner) {
             return Err(Error::local(format!(
@@ -177,23 +171,40 @@ pub fn check_private_key(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-const fn key_file(path: &Path) -> SecretFile<'_> {
-    SecretFile {
-        path,
-        what: "signing key",
-        check: |text| decode(text).map(|_| Secret::from(text)),
-        otherwise: "is not a key; restore it from a backup, or remove it, which ends all sessions",
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// Tokens of workers and sessions are signed with it.
+    Signing,
+    /// Push services know the relay by it.
+    Push,
+}
+
+impl Key {
+    const fn file(self, path: &Path) -> SecretFile<'_> {
+        let (what, otherwise) = match self {
+            Self::Signing => (
+                "signing key",
+                "is not a key; restore it from a backup, or remove it, which ends all sessions",
+            ),
+            Self::Push => (
+                "push key",
+                "is not a key; restore it from a backup, or remove it: no session ends by that, but every browser has to turn its notifications on again",
+            ),
+        };
+        let check = |text: &str| decode(text).map(|_| Secret::from(text));
+        SecretFile { path, what, check, otherwise }
     }
 }
 
 /// Reads the key in a file of its own, if there is one.
-pub fn read_key(path: &Path) -> Result<Option<[u8; BYTES]>, Error> {
-    Ok(key_file(path).read()?.and_then(|secret| decode(secret.reveal())))
+pub fn read_key(path: &Path, key: Key) -> Result<Option<[u8; BYTES]>, Error> {
+    Ok(key.file(path).read()?.and_then(|secret| decode(secret.reveal())))
 }
 
 /// Reads the key in a file of its own, or creates it.
-pub fn read_or_create_key(path: &Path) -> Result<[u8; BYTES], Error> {
-    let secret = key_file(path).read_or_create()?;
+pub fn read_or_create_key(path: &Path, key: Key) -> Result<[u8; BYTES], Error> {
+    let secret = key.file(path).read_or_create()?;
     decode(secret.reveal()).ok_or_else(|| Error::local("what was just created is not a key"))
 }
 
@@ -229,14 +240,22 @@ mod tests {
     fn a_key_is_made_once_and_kept() {
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("a/b/key");
-        let key = read_or_create_key(&path).expect("made");
-        assert_eq!(read_or_create_key(&path), Ok(key));
+        let key = read_or_create_key(&path, Key::Signing).expect("made");
+        assert_eq!(read_or_create_key(&path, Key::Signing), Ok(key));
         assert_eq!(path.metadata().expect("there").mode() & 0o777, 0o600);
         std::fs::write(&path, "no key").expect("written");
-        let error = read_or_create_key(&path).expect_err("no key");
+        let error = read_or_create_key(&path, Key::Signing).expect_err("no key");
         assert!(error.message.contains("signing key file") && !error.message.contains("no key\n"));
+        assert!(error.message.contains("ends all sessions"), "{error}");
+        let error = read_or_create_key(&path, Key::Push).expect_err("no key");
+        assert!(error.message.contains("push key file"), "{error}");
+        assert!(error.message.contains("no session ends"), "{error}");
+        let link = home.path().join("a/link");
+        std::os::unix::fs::symlink("gone", &link).expect("a link");
+        let error = read_or_create_key(&link, Key::Signing).expect_err("it leads nowhere");
+        assert!(error.message.contains("a link to gone"), "{error}");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("set");
-        let error = read_or_create_key(&path).expect_err("readable");
+        let error = read_or_create_key(&path, Key::Signing).expect_err("readable");
         assert!(error.message.contains("can be read by others"), "{error}");
     }
 
@@ -245,11 +264,11 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let directory = home.path().join("shared");
         let path = directory.join("key");
-        read_or_create_key(&path).expect("made");
+        read_or_create_key(&path, Key::Signing).expect("made");
         let mode = |mode| std::fs::Permissions::from_mode(mode);
         for (bad, is_refused) in [(0o777, true), (0o770, true), (0o1777, false), (0o755, false)] {
             std::fs::set_permissions(&directory, mode(bad)).expect("set");
-            let read = read_or_create_key(&path);
+            let read = read_or_create_key(&path, Key::Signing);
             assert_eq!(read.is_err(), is_refused, "{bad:o}");
             if let Err(error) = read {
                 assert!(error.message.contains("chmod go-w"), "{error}");
@@ -257,7 +276,7 @@ mod tests {
         }
         std::fs::set_permissions(&directory, mode(0o777)).expect("set");
         std::fs::remove_file(&path).expect("removed");
-        read_or_create_key(&path).expect_err("none is made there either");
+        read_or_create_key(&path, Key::Signing).expect_err("none is made there either");
     }
 
     #[test]
@@ -268,9 +287,9 @@ mod tests {
         }
         let home = tempfile::tempdir().expect("a directory");
         let path = home.path().join("key");
-        read_or_create_key(&path).expect("made");
+        read_or_create_key(&path, Key::Signing).expect("made");
         std::os::unix::fs::chown(&path, Some(12345), None).expect("given away");
-        let error = read_or_create_key(&path).expect_err("another's");
+        let error = read_or_create_key(&path, Key::Signing).expect_err("another's");
         assert!(error.message.contains("uid 12345"), "{error}");
     }
 
@@ -297,7 +316,7 @@ mod tests {
         let home = tempfile::tempdir().expect("a directory");
         let left = home.path().join(format!("key.{}.new", std::process::id()));
         std::fs::write(&left, "half").expect("written");
-        read_or_create_key(&home.path().join("key")).expect("made");
+        read_or_create_key(&home.path().join("key"), Key::Signing).expect("made");
         assert!(!left.exists());
     }
 }

@@ -50,7 +50,12 @@ pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Invocati
             Arg::Long("help") | Arg::Short('h') => {
                 return Ok(Invocation::Help(if is_agent { Topic::Agent } else { Topic::Worker }));
             }
-            Arg::Long("version") | Arg::Short('V') => return Ok(Invocation::Version),
+            Arg::Long("version") | Arg::Short('V') => {
+                return match parser.next()? {
+                    None => Ok(Invocation::Version),
+                    Some(more) => Err(more.unexpected().into()),
+                };
+            }
             Arg::Long("verbose") | Arg::Short('v') => {
                 line.reach.reports.level = Level::Debug;
                 continue;

@@ -233,7 +233,9 @@ pub(super) fn parse(
             Arg::Long("help") | Arg::Short('h') => {
                 return Ok(Invocation::Help(topic.unwrap_or(Topic::Program)));
             }
-            Arg::Long("version") | Arg::Short('V') => return Ok(Invocation::Version),
+            Arg::Long("version") | Arg::Short('V') => {
+                return and_no_more(&mut parser, Invocation::Version);
+            }
             Arg::Long("verbose") | Arg::Short('v') => {
                 line.tell("--verbose", Level::Debug);
                 continue;
@@ -246,7 +248,7 @@ pub(super) fn parse(
                 let word = word.string()?;
                 match &*word {
                     "help" => return help(&mut parser),
-                    "version" => return Ok(Invocation::Version),
+                    "version" => return and_no_more(&mut parser, Invocation::Version),
                     "completions" => return completions(&mut parser),
                     "man" => return man(&mut parser),
                     _ => {}
@@ -315,6 +317,23 @@ pub(super) fn parse(
     line.invocation(topic.unwrap_or(Topic::Up), environment)
 }
 
+/// What was asked for, unless more follows, which would be ignored.
+fn and_no_more(parser: &mut Parser, asked: Invocation) -> Result<Invocation, Error> {
+    match parser.next()? {
+        None => Ok(asked),
+        Some(more) => Err(more.unexpected().into()),
+    }
+}
+
+/// What words of the command line are about. Those of commands that only print are all in the
+/// program's own text.
+fn about(word: &str) -> Result<Topic, Error> {
+    match word {
+        "help" | "version" | "completions" | "man" => Ok(Topic::Program),
+        _ => Topic::parse(word),
+    }
+}
+
 fn help(parser: &mut Parser) -> Result<Invocation, Error> {
     match parser.next()? {
         None => Ok(Invocation::Help(Topic::Program)),
@@ -322,9 +341,7 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
             let word = word.string()?;
             let topic = match &*word {
                 "phone" => Topic::Phone,
-                // The program's own help says all there is.
-                "help" | "version" | "completions" | "man" => Topic::Program,
-                _ => Topic::parse(&word)?,
+                _ => about(&word)?,
             };
             match parser.next()? {
                 // What they do in particular is in the same text.
@@ -348,7 +365,10 @@ fn help(parser: &mut Parser) -> Result<Invocation, Error> {
 
 fn completions(parser: &mut Parser) -> Result<Invocation, Error> {
     match parser.next()? {
-        Some(Arg::Value(shell)) => Ok(Invocation::Completions(Shell::parse(&shell.string()?)?)),
+        Some(Arg::Value(shell)) => {
+            let shell = Shell::parse(&shell.string()?)?;
+            and_no_more(parser, Invocation::Completions(shell))
+        }
         Some(Arg::Long("help") | Arg::Short('h')) => Ok(Invocation::Help(Topic::Program)),
         Some(other) => Err(other.unexpected().into()),
         None => Err(Error::usage(format!(
@@ -361,8 +381,10 @@ fn completions(parser: &mut Parser) -> Result<Invocation, Error> {
 fn man(parser: &mut Parser) -> Result<Invocation, Error> {
     match parser.next()? {
         None => Ok(Invocation::Man(Page::Of(Topic::Program))),
-        Some(Arg::Value(word)) if word == SMALL => Ok(Invocation::Man(Page::Small)),
-        Some(Arg::Value(word)) => Ok(Invocation::Man(Page::Of(Topic::parse(&word.string()?)?))),
+        Some(Arg::Value(word)) => {
+            let page = if word == SMALL { Page::Small } else { Page::Of(about(&word.string()?)?) };
+            and_no_more(parser, Invocation::Man(page))
+        }
         Some(Arg::Long("help") | Arg::Short('h')) => Ok(Invocation::Help(Topic::Program)),
         Some(other) => Err(other.unexpected().into()),
     }

@@ -1,12 +1,16 @@
 //! `footbridge backup`: a copy of what a relay keeps.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use footbridge_cli::exit::Error;
-use footbridge_cli::print;
+use footbridge_cli::{print, regular_file};
+use rustix::io::Errno;
+use rustix::process::{Pid, getpid, test_kill_process};
 
 use super::args::Backup;
 use super::data::{self, PUSH_KEY, SIGNING_KEY, TLS, TOKEN, USERS};
@@ -29,6 +33,7 @@ pub(super) fn run(args: &Backup) -> Result<(), Error> {
         );
         return Err(Error::local(words));
     }
+    remove_unfinished(target);
     // It gets its name once it is complete.
     let partial = beside(target);
     let cannot = |error: &io::Error| Error::disk(partial.display(), error);
@@ -89,7 +94,8 @@ fn copy_folder(from: &Path, to: &Path) -> Result<(), Error> {
 
 fn copy_secret(from: &Path, to: &Path) -> Result<(), Error> {
     let copied = || -> io::Result<()> {
-        let secret = fs::read(from)?;
+        let mut secret = Vec::new();
+        regular_file::open(from)?.read_to_end(&mut secret)?;
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(to)?;
         file.write_all(&secret)?;
         file.sync_all()
@@ -98,10 +104,38 @@ fn copy_secret(from: &Path, to: &Path) -> Result<(), Error> {
 }
 
 fn beside(target: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(target.file_name().unwrap_or_default());
-    name.push(format!(".{}.new", std::process::id()));
+    let mut name = prefix(target);
+    name.push(format!("{}{UNNAMED}", std::process::id()));
     target.with_file_name(name)
+}
+
+/// How the names of copies end that are not complete.
+const UNNAMED: &str = ".new";
+
+/// How they begin.
+fn prefix(target: &Path) -> OsString {
+    let mut name = OsString::from(".");
+    name.push(target.file_name().unwrap_or_default());
+    name.push(".");
+    name
+}
+
+/// Removes what killed ones have left beside this target: copies of keys and tokens.
+fn remove_unfinished(target: &Path) {
+    let Ok(entries) = fs::read_dir(parent(target)) else { return };
+    let prefix = prefix(target);
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.as_bytes().strip_prefix(prefix.as_bytes());
+        let pid = pid.and_then(|rest| rest.strip_suffix(UNNAMED.as_bytes()));
+        let pid = pid.and_then(|pid| str::from_utf8(pid).ok()?.parse().ok());
+        let Some(pid) = pid.and_then(Pid::from_raw) else { continue };
+        let is_dead = pid == getpid() || test_kill_process(pid) == Err(Errno::SRCH);
+        if is_dead && entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            // What cannot be removed is no obstacle to this one.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
 }
 
 fn parent(path: &Path) -> &Path {
@@ -110,4 +144,33 @@ fn parent(path: &Path) -> &Path {
 
 fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_killed_one_has_left_is_removed_and_what_another_one_makes_is_not() {
+        let home = tempfile::tempdir().expect("a directory");
+        let mut gone = std::process::Command::new("true").spawn().expect("it starts");
+        gone.wait().expect("it ends");
+        let alive = std::os::unix::process::parent_id();
+        let make = |name: String| {
+            let path = home.path().join(name);
+            fs::create_dir(&path).expect("made");
+            fs::write(path.join(TOKEN), "a token").expect("written");
+            path
+        };
+        let left = make(format!(".copy.{}.new", gone.id()));
+        let others = [
+            make(format!(".copy.{alive}.new")),
+            make(format!(".other.{}.new", gone.id())),
+            make(".copy.x.new".to_owned()),
+            make("copy".to_owned()),
+        ];
+        remove_unfinished(&home.path().join("copy"));
+        assert!(!left.exists());
+        assert!(others.iter().all(|path| path.join(TOKEN).exists()));
+    }
 }

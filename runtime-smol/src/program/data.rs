@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use footbridge_cli::args::LogArgs;
 use footbridge_cli::exit::Error;
 use footbridge_cli::random;
-use footbridge_cli::secret_file::{check_directory, read_key, read_or_create_key};
+use footbridge_cli::secret_file::{Key, check_directory, read_key, read_or_create_key};
 use footbridge_cli::token::Sources;
 use footbridge_cli::value::Level;
 use footbridge_core::base::limits::MAX_SIGNING_KEYS;
@@ -81,18 +81,22 @@ pub(super) fn open(serve: &Serve) -> Result<Kept, Error> {
                 .map_err(|error| Error::local(error.to_string()))?;
             let key = directory.join(SIGNING_KEY);
             for older in older_keys(directory) {
-                keys.older.extend(read_key(&older)?);
+                keys.older.extend(read_key(&older, Key::Signing)?);
             }
             if let Some(salvaged) = &opened.salvaged {
                 report_salvaged(serve, salvaged);
             }
+            let has_key = key.exists();
+            keys.signing = read_or_create_key(&key, Key::Signing)?;
             match &opened.made {
-                Some(made) if key.exists() => report_missing_database(serve, made, &key),
-                None if !key.exists() && keys.older.is_empty() => report_missing_key(serve, &key),
+                Some(made) if has_key => report_missing_database(serve, made, &key),
+                // Nothing was signed before a first start that failed.
+                None if !has_key && keys.older.is_empty() && !opened.is_empty => {
+                    report_missing_key(serve, &key);
+                }
                 _ => {}
             }
-            keys.signing = read_or_create_key(&key)?;
-            keys.push = read_or_create_key(&directory.join(PUSH_KEY))?;
+            keys.push = read_or_create_key(&directory.join(PUSH_KEY), Key::Push)?;
             Box::new(opened.store)
         }
     };

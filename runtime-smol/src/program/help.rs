@@ -365,7 +365,8 @@ Example:
 
 const LOG_OUT: &str = "\
 Ends this machine's log-in at a relay, and removes it from where it is kept.
-Workers that use it are not given work any more.
+Workers that use it are given no work any more, and their sessions end. They go
+on running, and wait for the next footbridge login at that relay.
 
 Usage: footbridge logout [OPTIONS] [RELAY]
 
@@ -749,8 +750,9 @@ the give-up time:
 
 const SETTINGS: &str = "
 Settings:
-  Every option of up, relay and work except --check, --config and --json is a
-  setting and can be given in three ways, each overriding the one above it:
+  Every option of up, relay and work is a setting, except --check, --config,
+  --continue, --help, --json, --quiet and --verbose. A setting can be given in
+  three ways, each overriding the one above it:
     max_sessions = 8            a line of the configuration file
     FOOTBRIDGE_MAX_SESSIONS=8   an environment variable
     --max-sessions 8            an option

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use footbridge_cli::event_log::EventLog;
 use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::value::Level;
-use footbridge_cli::{print, seed};
+use footbridge_cli::{print, regular_file, seed};
 use footbridge_core::mirror::{Mirror, MirrorCommand, MirrorConfig, MirrorNotice};
 use footbridge_smol::{block_on, drive};
 use serde_json::json;
@@ -62,16 +62,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// One mirror at a time writes to a file. It is made here if it is not there; where that is not
 /// possible, the machine says why.
 fn lock(path: &Path) -> Result<Option<File>, Error> {
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let mut options = OpenOptions::new();
-    options.read(true).custom_flags(nonblocking);
-    let file = options
-        .open(path)
-        .or_else(|_| options.append(true).create_new(true).mode(0o600).open(path));
-    let Ok(file) = file else { return Ok(None) };
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+    options.read(true).append(true).create_new(true).mode(0o600);
+    let Ok(file) = regular_file::open(path).or_else(|_| options.open(path)) else {
         return Ok(None);
-    }
+    };
     let until = Instant::now() + PATIENCE;
     loop {
         match file.try_lock() {

@@ -4,12 +4,10 @@
 //! name that the provider has for them, `subject` or `email`, a space, and the name. Whom the relay runs
 //! for has one too. A relay that runs takes up a change within a second.
 
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use footbridge_cli::exit::Error;
+use footbridge_cli::regular_file;
 use footbridge_core::base::secret::Secret;
 use footbridge_core::relay::{OidcConfig, OidcPerson, OidcWho};
 
@@ -82,19 +80,10 @@ pub(super) fn people(directory: Option<&Path>) -> (Vec<OidcPerson>, Vec<Error>) 
 /// The largest file that is read, in bytes.
 const MAX_BYTES: u64 = 64 << 10;
 
-/// The text of a small regular file. A pipe that nobody writes to would be waited for.
+/// The text of a small regular file.
 fn read(path: &Path) -> Result<String, Error> {
-    let failed =
-        |error: std::io::Error| Error::disk(format_args!("cannot read {}", path.display()), &error);
-    let mut options = OpenOptions::new();
-    options.read(true).custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
-    let file = options.open(path).map_err(failed)?;
-    if !file.metadata().map_err(failed)?.is_file() {
-        return Err(Error::local(format!("{} is not a regular file", path.display())));
-    }
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(failed)?;
-    Ok(text)
+    regular_file::read(path, MAX_BYTES)
+        .map_err(|error| Error::disk(format_args!("cannot read {}", path.display()), &error))
 }
 
 /// Whether a provider that says one of them says the other.

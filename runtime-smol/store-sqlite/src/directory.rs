@@ -109,7 +109,16 @@ fn find_or_make(directory: &Path, database: &Path) -> io::Result<Found> {
     match database.metadata() {
         Ok(metadata) if metadata.len() > 0 => return Ok(Found::Database),
         Ok(_) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => make_file(database)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Ok(to) = fs::read_link(database) {
+                let to = to.display();
+                let words = format!(
+                    "it is a link to {to}, where there is nothing: put back what it leads to, or remove the link"
+                );
+                return Err(io::Error::other(words));
+            }
+            make_file(database)?;
+        }
         Err(error) => return Err(error),
     }
     let log = beside(database, "-wal");

@@ -78,7 +78,10 @@ impl OpenError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 Self::Damaged { path, detail }
             }
-            code => Self::Io { path, detail: detail + advice_on(code) },
+            code => {
+                let detail = detail + advice_on(code, &path);
+                Self::Io { path, detail }
+            }
         }
     }
 }
@@ -89,12 +92,24 @@ const GIVE_ACCESS: &str = "; give this user access to it, or choose another dire
 const NAME_A_DIRECTORY: &str = "; a directory is wanted there: choose another one with --data";
 const LOOK_AT_DISK: &str = "; look at the disk and the system's log";
 
-/// What to try, in a message.
-const fn advice_on(code: Option<ErrorCode>) -> &'static str {
+const FULL: &str = ": its file system is full; free some space there";
+/// Free bytes with which SQLite cannot begin: a database's first pages, and its log and index.
+const TOO_FEW: u64 = 128 << 10;
+
+/// Whether there is no room for anything beside a file.
+fn is_full(path: &Path) -> bool {
+    let directory = path.parent().unwrap_or(path);
+    rustix::fs::statvfs(directory).is_ok_and(|fs| fs.f_bavail.saturating_mul(fs.f_frsize) < TOO_FEW)
+}
+
+/// What to try with a file, in a message.
+fn advice_on(code: Option<ErrorCode>, path: &Path) -> &'static str {
     match code {
         Some(ErrorCode::DiskFull) => FREE_SPACE,
         Some(ErrorCode::ReadOnly) => MAKE_WRITABLE,
         Some(ErrorCode::PermissionDenied | ErrorCode::CannotOpen) => GIVE_ACCESS,
+        // Where it cannot make room in advance, SQLite does not say why.
+        Some(ErrorCode::SystemIoFailure) if is_full(path) => FULL,
         Some(ErrorCode::SystemIoFailure) => LOOK_AT_DISK,
         _ => "",
     }
@@ -125,11 +140,12 @@ pub(crate) fn table_error(path: &Path, error: &Error) -> TableError {
             return TableError::Damaged { detail };
         }
         Some(ErrorCode::DiskFull) => IoErrorKind::Full,
+        Some(ErrorCode::SystemIoFailure) if is_full(path) => IoErrorKind::Full,
         Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => IoErrorKind::Denied,
         Some(ErrorCode::CannotOpen) => IoErrorKind::NotFound,
         _ => IoErrorKind::Other,
     };
-    let advice = advice_on(code);
+    let advice = advice_on(code, path);
     let until = if advice.is_empty() { "" } else { "; until then, nothing is accepted" };
     TableError::Io(IoError { kind, detail: format!("{detail}{advice}{until}") })
 }

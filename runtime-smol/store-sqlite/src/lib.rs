@@ -84,6 +84,8 @@ pub struct Opened {
     pub salvaged: Option<Salvaged>,
     /// Set if there was no database, so that this one is empty.
     pub made: Option<Made>,
+    /// Whether no worker and no session is in it.
+    pub is_empty: bool,
 }
 
 /// A database that was made because there was none.
@@ -105,7 +107,7 @@ pub fn open(directory: &Path) -> Result<Opened, OpenError> {
     let directory = Directory::take(directory)?;
     let path = directory.database();
     let opened = if directory.is_damage_noted() { None } else { Some(Database::open(&path)) };
-    let (database, salvaged) = match opened {
+    let (mut database, salvaged) = match opened {
         None | Some(Err(OpenError::Damaged { .. })) => {
             let salvaged = salvage(&path)?;
             directory.damage_is_mended().map_err(|error| OpenError::io(&path, &error))?;
@@ -117,8 +119,12 @@ pub fn open(directory: &Path) -> Result<Opened, OpenError> {
         Found::Database => None,
         Found::NoDatabase { log } => Some(Made { path, orphaned_log: log.clone() }),
     };
+    let has_rows = database
+        .value("SELECT EXISTS (SELECT 1 FROM session) OR EXISTS (SELECT 1 FROM environment)", []);
+    database.rollback();
+    let is_empty = matches!(has_rows, Ok(Some(false)));
     let rules = RuleStore::over(SqliteTables::over(database, directory));
-    Ok(Opened { store: SqliteStore { rules }, salvaged, made })
+    Ok(Opened { store: SqliteStore { rules }, salvaged, made, is_empty })
 }
 
 /// Where the meta row stands.

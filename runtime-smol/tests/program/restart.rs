@@ -228,12 +228,22 @@ fn a_relay_that_finds_a_part_of_its_data_missing_says_what_that_means() {
         let path = home.path().join(format!("stderr-{run}"));
         let stderr = std::fs::File::create(&path).expect("made");
         let args = ["relay", "--listen", ":0", "--json", "--data", "kept"];
-        ready(&mut Running::start(footbridge(home.path()).args(args).stderr(stderr)));
+        let mut relay = Running::start(footbridge(home.path()).args(args).stderr(stderr));
+        let client = ready(&mut relay);
+        if run == 2 {
+            let args = ["work", "--relay", &client.url, "--json", "--token-file", "kept/token"];
+            ready(&mut Running::start(footbridge(home.path()).args(args)));
+        }
+        drop(relay);
         std::fs::read_to_string(path).expect("text")
     };
     let first = said(1);
     assert!(!first.contains("missing"), "{first}");
     let kept = |name: &str| home.path().join("kept").join(name);
+    // As after a first start that failed between the two.
+    std::fs::remove_file(kept("signing-key")).expect("removed");
+    let nothing_signed = said(1);
+    assert!(!nothing_signed.contains("missing"), "{nothing_signed}");
     std::fs::remove_file(kept("store.db")).expect("removed");
     let without_store = said(2);
     for words in ["store.db is missing", "without any session", "stop this relay now", "backup"] {

@@ -129,6 +129,9 @@ fn each_command_line_means_one_thing() {
         ("--version", Invocation::Version),
         ("version", Invocation::Version),
         ("-V", Invocation::Version),
+        ("man man", Invocation::Man(Page::Of(Topic::Program))),
+        ("man completions", Invocation::Man(Page::Of(Topic::Program))),
+        ("man help", Invocation::Man(Page::Of(Topic::Program))),
     ];
     for (line, expected) in cases {
         assert_eq!(parsed(line), Ok(expected), "{line}");
@@ -168,6 +171,12 @@ fn a_wrong_command_line_says_what_is_wrong_and_what_to_do() {
         ("up --name ''", "--name"),
         ("agent --permission-mode plan", "acceptEdits"),
         ("-x", "-x"),
+        ("--version extra", "extra"),
+        ("-V work", "work"),
+        ("version extra", "extra"),
+        ("completions bash zsh", "zsh"),
+        ("man work relay", "relay"),
+        ("man nothing", "unknown command"),
     ];
     for (line, expected) in cases {
         let error = parsed(line).expect_err(line);

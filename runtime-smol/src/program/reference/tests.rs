@@ -59,8 +59,11 @@ fn every_option_of_every_command_is_in_its_page_and_in_every_shells_completions(
         let part = part.split("\n}").next().expect("its end");
         let found = ["[", "="].iter().any(|end| part.contains(&format!("'*--{option}{end}")));
         assert!(found, "{command}: --{option} is not in\n{part}");
-        let seen = format!("-n '__fish_seen_subcommand_from {command}'");
-        let mut rows = fish.lines().filter(|line| line.contains(&seen));
+        let seen = format!("-n '__fish_seen_subcommand_from {command}");
+        let is_seen = |line: &&str| {
+            line.split_once(&seen).is_some_and(|(_, rest)| rest.starts_with(['\'', ';']))
+        };
+        let mut rows = fish.lines().filter(is_seen);
         assert!(rows.any(|line| line.contains(&format!(" -l {option} "))), "{command}: --{option}");
     }
     let page = man_page(Page::Small);
@@ -146,6 +149,55 @@ fn bash_offers_what_may_come_next() {
         offered(&["footbridge", "work", "--ca-file", "/etc/pass"])
             .contains(&"/etc/passwd".to_owned())
     );
+}
+
+#[test]
+fn fish_offers_what_may_come_next() {
+    if !is_there("fish") {
+        return;
+    }
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), completions(Shell::Fish)).expect("written");
+    for (line, offered, not_offered) in [
+        ("relay ", "credential user", "add"),
+        ("relay user ", "add remove list", "credential user"),
+        ("relay user add --", "--oidc-email", "--listen"),
+        ("relay --", "--listen", "--oidc-subject"),
+        ("service ", "print install", "relay"),
+        ("service print ", "up relay work", "print install"),
+        ("service print relay ", "", "print credential user work"),
+        ("service print relay --", "--listen", "--run-as"),
+        ("man ", "help completions man worker", ""),
+    ] {
+        let script = format!("source {}; complete -C 'footbridge {line}'", file.path().display());
+        let output = Process::new("fish").args(["--no-config", "-c", &script]).output();
+        let output = String::from_utf8(output.expect("fish").stdout).expect("text");
+        let words: Vec<_> = output.lines().filter_map(|line| line.split('\t').next()).collect();
+        for word in offered.split_whitespace() {
+            assert!(words.contains(&word), "{line}: {word} is not in {words:?}");
+        }
+        for word in not_offered.split_whitespace() {
+            assert!(!words.contains(&word), "{line}: {word} is in {words:?}");
+        }
+    }
+}
+
+#[test]
+fn help_names_every_option_that_is_no_setting() {
+    let text = help::text(Topic::Work);
+    let sentence = text.split("is a setting, except ").nth(1).expect("a sentence");
+    let sentence = sentence.split('.').next().expect("its end");
+    let mut expected: Vec<_> = [Topic::Up, Topic::Relay, Topic::Work]
+        .iter()
+        .flat_map(|topic| Help::parse(&help::text(*topic)).options().cloned().collect::<Vec<_>>())
+        .map(|option| option.long)
+        .filter(|long| Setting::of_flag(long).is_none())
+        .collect();
+    expected.sort();
+    expected.dedup();
+    let words = sentence.split(|c: char| c.is_whitespace() || c == ',');
+    let named: Vec<_> = words.filter_map(|word| word.strip_prefix("--")).collect();
+    assert_eq!(named, expected);
 }
 
 #[test]

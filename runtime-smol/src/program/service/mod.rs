@@ -10,13 +10,13 @@ mod tests;
 
 use std::ffi::OsString;
 use std::fs;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use footbridge_cli::exit::Error;
-use footbridge_cli::print;
 use footbridge_cli::value::Kind;
+use footbridge_cli::{print, regular_file};
 use rustix::process::geteuid;
 
 use self::definition::{MARK, Owner, Role, Service, User};
@@ -24,6 +24,9 @@ use self::manager::Manager;
 use super::args::service::{Action, ServiceArgs};
 use super::args::{self, Data, Environment, Invocation};
 use super::settings::Setting;
+
+/// Bytes of a definition that is there.
+const MOST: u64 = 1 << 20;
 
 /// What is to be defined, and for whom.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +57,11 @@ fn request(given: &ServiceArgs, environment: &Environment) -> Result<Request, Er
         Some(name) => Manager::parse(name)?,
         None => Manager::of_this_machine(),
     };
+    if given.is_system == Some(false) && manager != Manager::Systemd {
+        return Err(Error::usage(
+            "--user: only systemd has services of yours; leave it out for a service of the system, with --run-as USER for who it runs as",
+        ));
+    }
     let is_system = given.is_system.unwrap_or_else(|| geteuid().is_root());
     let is_system = is_system || manager != Manager::Systemd;
     // The service does not have the variables of whoever describes it.
@@ -75,6 +83,11 @@ fn request(given: &ServiceArgs, environment: &Environment) -> Result<Request, Er
         _ => return Err(Error::usage("a service runs up, relay or work")),
     };
     let owner = match is_system {
+        false if given.run_as.is_some() => {
+            return Err(Error::usage(
+                "--run-as: a service of yours runs as you; with --system it is one of the system",
+            ));
+        }
         false => Owner::Person,
         true => Owner::System(user(given, &role)?),
     };
@@ -131,11 +144,16 @@ fn install(manager: Manager, service: &Service, text: &str) -> Result<(), Error>
     }
     let place = manager.place(service)?;
     let shown = place.display();
-    if fs::read_to_string(&place).is_ok_and(|there| !there.contains(MARK)) {
-        return Err(Error::local(format!(
-            "{shown} is there and was not made by footbridge service: move it away, or choose another name with --unit"
-        )));
-    }
+    let there = match regular_file::read(&place, MOST) {
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Ok(there) if there.contains(MARK) => Some(there),
+        other => {
+            let why = other.err().map_or_else(String::new, |error| format!(" ({error})"));
+            return Err(Error::local(format!(
+                "{shown} is there and was not made by footbridge service{why}: move it away, or choose another name with --unit"
+            )));
+        }
+    };
     let cannot = |error| Error::disk(format_args!("cannot write {shown}"), &error);
     let parent = place.parent().unwrap_or(Path::new("/"));
     fs::create_dir_all(parent).map_err(cannot)?;
@@ -151,7 +169,14 @@ fn install(manager: Manager, service: &Service, text: &str) -> Result<(), Error>
         let _ = fs::remove_file(&new);
         return Err(cannot(error));
     }
-    print(&format!("wrote {shown}\n{}", manager.next_steps(service)))
+    let did = match there {
+        None => format!("wrote {shown}"),
+        Some(there) if there == text => format!("wrote {shown}, as it was already"),
+        Some(_) => format!(
+            "replaced {shown}, which had other options: a service that is running has them until it is restarted; for a second service, choose another name with --unit"
+        ),
+    };
+    print(&format!("{did}\n{}", manager.next_steps(service)))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Error> {

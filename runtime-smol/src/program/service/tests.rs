@@ -133,6 +133,8 @@ fn what_a_service_could_not_run_is_refused_now() {
         ("print relay --lissten :0", "--listen"),
         ("print --manager launchd relay", "systemd, openrc or procd"),
         ("print --system --run-as root relay", "root"),
+        ("print --user --manager systemd --run-as bob relay", "--run-as"),
+        ("print --user --manager openrc relay", "only systemd"),
         ("print --unit ../x relay", "--unit"),
         ("print --program /usr/bin/footbridge-worker relay", "footbridge work"),
         ("print relay --public-url 'https://a\nExecStart=/bin/sh'", "http"),

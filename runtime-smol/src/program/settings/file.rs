@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use footbridge_cli::exit::Error;
 use footbridge_cli::near::nearest;
+use footbridge_cli::regular_file;
 use footbridge_cli::value::Kind;
 use toml_parser::decoder::IntegerRadix;
 use toml_parser::decoder::ScalarKind;
@@ -69,7 +70,11 @@ pub(super) fn read(place: &Place) -> Result<Vec<Entry>, Error> {
     let shown = place.path.display();
     let cannot =
         |error| Error::usage(format!("cannot read the configuration file {shown}: {error}"));
-    let file = match std::fs::File::open(&place.path) {
+    // The usual way to have none.
+    if place.path == Path::new("/dev/null") {
+        return Ok(Vec::new());
+    }
+    let file = match regular_file::open(&place.path) {
         Err(error) if error.kind() == ErrorKind::NotFound && !place.is_named => {
             return Ok(Vec::new());
         }
@@ -95,7 +100,15 @@ pub(super) fn parse(place: &Place, text: &str) -> Result<Vec<Entry>, Error> {
     parse_document(&tokens, &mut guard, &mut errors);
     for event in events.iter().filter(|event| event.kind() == EventKind::Scalar) {
         if let Some(raw) = document.source.get(event) {
+            let before = errors.len();
             let _ = raw.decode_scalar(&mut Cow::Borrowed(""), &mut errors);
+            // Words that begin as a number may are taken for one: `nope` for nan, `12h` for 12.
+            let is_word = !raw.as_str().starts_with(['"', '\''])
+                && raw.as_str().contains(|c: char| c.is_ascii_alphabetic());
+            if is_word && before == 0 && !errors.is_empty() {
+                let wrong = "invalid TOML: string values must be quoted";
+                return Err(document.wrong(event.span(), wrong));
+            }
         }
     }
     document.no_errors(&errors)?;

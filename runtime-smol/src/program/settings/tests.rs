@@ -162,6 +162,9 @@ fn an_error_in_the_file_names_its_line_and_what_is_allowed() {
         ("worker.name = \"a\"", ":1: settings are written as"),
         ("name = { a = 1 }", ":1: name must be text in quotes"),
         ("name =", ":1: invalid TOML"),
+        ("transport = nope", ":1: invalid TOML: string values must be quoted"),
+        ("transport = info", ":1: invalid TOML: string values must be quoted"),
+        ("session_limit = 12h", ":1: invalid TOML: string values must be quoted"),
         ("name = \"a\" b", ":1: invalid TOML"),
         ("name = \"a", ":1: invalid TOML"),
         ("\nname", ":2: invalid TOML"),
@@ -253,4 +256,19 @@ fn the_file_is_the_one_named_or_the_one_in_the_default_place() {
         error.message.contains("/nowhere/config.toml") && error.why == ExitKind::Usage,
         "{error}"
     );
+}
+
+#[test]
+fn a_file_that_is_none_is_refused_at_once_and_one_that_leads_nowhere_is_not_passed_over() {
+    let home = tempfile::tempdir().expect("a directory");
+    let place = place(home.path());
+    let read = || Settings::gather(Some(&place), [], &[]).expect_err("no file").message;
+    std::os::unix::fs::symlink("gone", &place.path).expect("a link");
+    assert!(read().contains("a link to gone"), "{}", read());
+    std::fs::remove_file(&place.path).expect("removed");
+    let pipe = std::process::Command::new("mkfifo").arg(&place.path).status();
+    assert!(pipe.expect("mkfifo runs").success());
+    assert!(read().contains("not a regular file"), "{}", read());
+    let none = Place { path: "/dev/null".into(), is_named: true, home: None };
+    Settings::gather(Some(&none), [], &[]).expect("an empty one");
 }

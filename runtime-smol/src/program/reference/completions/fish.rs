@@ -1,6 +1,6 @@
 //! Completions for fish.
 
-use super::{Command, Kind, after, others, quoted};
+use super::{AFTER, Command, Kind, after, commands_after, others, quoted};
 use crate::program::reference::options::Opt;
 
 pub(in crate::program::reference) fn script(commands: &[Command], small: &[Command]) -> String {
@@ -16,11 +16,21 @@ pub(in crate::program::reference) fn script(commands: &[Command], small: &[Comma
         let (name, about) = (command.name, quoted(&command.help.summary()));
         script += &format!("complete -c footbridge -n {} -a {name} -d {about}\n", quoted(&none));
         let seen = format!("__fish_seen_subcommand_from {name}");
+        let deeper = commands_after(name, commands);
+        // Options that follow a command are that command's.
+        let own = and_not(&seen, &deeper);
         for option in command.help.options() {
-            script += &row("footbridge", &seen, option);
+            script += &row("footbridge", &own, option);
         }
+        let begin = and_not(&and_not(&seen, after(name)), &before(name, commands));
+        let begun: Vec<_> =
+            after(name).iter().copied().filter(|word| !deeper.contains(word)).collect();
         for word in after(name) {
-            script += &format!("complete -c footbridge -n {} -a {word}\n", quoted(&seen));
+            let when = match deeper.contains(word) && !begun.is_empty() {
+                true => format!("{own}; and __fish_seen_subcommand_from {}", begun.join(" ")),
+                false => begin.clone(),
+            };
+            script += &format!("complete -c footbridge -n {} -a {word}\n", quoted(&when));
         }
     }
     for option in
@@ -46,6 +56,22 @@ pub(in crate::program::reference) fn script(commands: &[Command], small: &[Comma
     }
     script += "complete -c footbridge-worker -n 'not __fish_seen_subcommand_from agent' -a agent\n";
     script
+}
+
+/// The condition, as long as none of these words stands there.
+fn and_not(condition: &str, words: &[&str]) -> String {
+    match words {
+        [] => condition.to_owned(),
+        words => format!("{condition}; and not __fish_seen_subcommand_from {}", words.join(" ")),
+    }
+}
+
+/// The commands after which this one is run, and not asked for a part of itself.
+fn before(name: &str, commands: &[Command]) -> Vec<&'static str> {
+    let runs_it = |(of, words): &&(&'static str, &[&str])| {
+        words.contains(&name) && commands_after(of, commands).len() < words.len()
+    };
+    AFTER.iter().filter(runs_it).map(|(of, _)| *of).collect()
 }
 
 fn row(program: &str, condition: &str, option: &Opt) -> String {

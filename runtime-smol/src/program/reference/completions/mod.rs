@@ -10,9 +10,11 @@ use super::{Command, Kind, SMALL, Shell};
 /// Commands that are not in the table, since they only print, and what may follow them.
 fn others(commands: &[Command]) -> [(&'static str, Vec<&'static str>); 4] {
     let names = || commands.iter().map(|command| command.name).collect::<Vec<_>>();
-    let pages = [names(), vec![SMALL]].concat();
+    // These are in the program's own page.
+    let printers = ["help", "version", "completions", "man"];
+    let pages = [names(), printers.to_vec(), vec![SMALL]].concat();
     [
-        ("help", names()),
+        ("help", [names(), printers.to_vec(), vec!["phone"]].concat()),
         ("version", Vec::new()),
         ("completions", Shell::NAMES.to_vec()),
         ("man", pages),
