@@ -4,7 +4,7 @@ use alloc::string::String;
 
 use fastrand::Rng;
 
-use super::{Channel, State, broken};
+use super::{Channel, Doubt, State, broken};
 use crate::base::id::OpId;
 use crate::base::limits::{
     HELD_LINE_AFTER, LINK_WINDOW_BYTES, LINK_WINDOW_LINES, LINK_WINDOW_LINES_TO_RELAY,
@@ -13,7 +13,7 @@ use crate::base::limits::{
 use crate::base::time::Instant;
 use crate::client::RequestError;
 use crate::contract::action::{Action, Message};
-use crate::contract::event::{Event, Head};
+use crate::contract::event::{Event, Head, IoErrorKind};
 use crate::engine::backoff::FailureTrack;
 use crate::engine::effects::Effects;
 use crate::transport::event::LinkEvent;
@@ -89,6 +89,11 @@ impl Stream {
     }
 }
 
+/// Whether an operation ended because nothing came in time.
+fn is_timeout(event: &Event) -> bool {
+    matches!(event, Event::Failed { failure, .. } if failure.kind == IoErrorKind::TimedOut)
+}
+
 impl Channel {
     pub(super) fn on_stream<P: Clone, N>(
         &mut self,
@@ -133,6 +138,9 @@ impl Channel {
                 if self.await_refresh(fx) {
                     return;
                 }
+                if matches!(self.state, State::Opening(_)) && is_timeout(&event) {
+                    return self.ask_why(fx, purpose, Doubt::Unanswered);
+                }
                 each(self.fail(fx, FailureTrack::Connection, broken(&event), rng));
             }
             _ => {}
@@ -147,11 +155,15 @@ impl Channel {
             return;
         }
         fx.cancel(op);
-        let status = head.status;
+        self.ask_why(fx, purpose, Doubt::Refused(head.status));
+    }
+
+    /// The stream came to nothing, and the relay may know why.
+    fn ask_why<P: Clone, N>(&mut self, fx: &mut Effects<P, N>, purpose: P, doubt: Doubt) {
         let asked = self
             .pulse_request()
             .map(|request| fx.start(purpose, |op| Action::Request { op, request }));
-        self.state = asked.map_or(State::Idle, |op| State::Asking { op, status });
+        self.state = asked.map_or(State::Idle, |op| State::Asking { op, doubt });
     }
 
     fn take_event<P: Clone, N>(

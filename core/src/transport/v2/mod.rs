@@ -28,6 +28,7 @@ mod tests;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::{String, ToString};
+use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -69,11 +70,11 @@ enum State {
     Bridging(OpId),
     /// The stream was asked for.
     Opening(OpId),
-    /// The stream was refused with this status. A stream's refusal may come from anything on the way:
-    /// what the relay thinks is asked by a request whose answer comes whole.
+    /// The stream came to nothing. That may be due to anything on the way: what the relay thinks is asked
+    /// by a request whose answer comes whole.
     Asking {
         op: OpId,
-        status: u16,
+        doubt: Doubt,
     },
     /// The stream is open, and the relay's resume still to come.
     Greeting {
@@ -82,6 +83,26 @@ enum State {
     },
     Up(Stream),
     Over,
+}
+
+/// What became of a stream that was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doubt {
+    /// It was refused with this status.
+    Refused(u16),
+    /// Nobody answered in time.
+    Unanswered,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(status) => {
+                write!(f, "answered with HTTP {status}, and other requests are not")
+            }
+            Self::Unanswered => f.write_str("never answered, and other requests are"),
+        }
+    }
 }
 
 impl State {
@@ -400,8 +421,8 @@ impl Channel {
         } else if self.state.op() == Some(op) {
             match self.state {
                 State::Bridging(_) => self.bridged(fx, rng, purpose, event, each),
-                State::Asking { status, .. } => {
-                    self.told_why(fx, rng, purpose, status, event, each);
+                State::Asking { doubt, .. } => {
+                    self.told_why(fx, rng, purpose, doubt, event, each);
                 }
                 _ => self.on_stream(fx, rng, purpose, op, event, each),
             }
@@ -491,13 +512,13 @@ impl Channel {
         true
     }
 
-    /// What the relay said when it was asked why it had refused the stream.
+    /// What the relay said when it was asked why the stream had come to nothing.
     fn told_why<P: Clone, N>(
         &mut self,
         fx: &mut Effects<P, N>,
         rng: &mut Rng,
         purpose: P,
-        status: u16,
+        doubt: Doubt,
         event: Event,
         each: &mut dyn FnMut(LinkEvent),
     ) {
@@ -505,8 +526,7 @@ impl Channel {
             Ok(_) => {
                 self.credentials.accepted();
                 let reason = format!(
-                    "the stream of events was answered with HTTP {status}, and other requests are not: \
-                     something on the way does not let it through"
+                    "the stream of events was {doubt}: something on the way does not let it through"
                 );
                 self.obstructed(&reason);
                 each(self.fail(fx, FailureTrack::General, reason, rng));

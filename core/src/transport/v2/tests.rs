@@ -743,7 +743,8 @@ fn falls_back(between: impl Fn(&mut Bench)) -> (Bench, Transport) {
 
 #[test]
 fn what_a_proxy_holds_back_twice_goes_on_as_version_1_with_all_that_was_to_be_sent() {
-    for status in [200, 403, 502] {
+    // None is a head that is held back as well.
+    for status in [Some(200), Some(403), Some(502), None] {
         let (mut bench, mut transport) = falls_back(|bench| {
             for _ in 0..2 {
                 let mut waits = 0;
@@ -752,8 +753,15 @@ fn what_a_proxy_holds_back_twice_goes_on_as_version_1_with_all_that_was_to_be_se
                     waits += 1;
                 }
                 let stream = bench.asked("/stream");
-                bench.head(stream.op, status);
-                if status == 200 {
+                match status {
+                    Some(status) => bench.head(stream.op, status),
+                    None => {
+                        let (kind, detail) = (IoErrorKind::TimedOut, "no answer".to_owned());
+                        let failure = IoError { kind, detail };
+                        bench.handle(Event::Failed { op: stream.op, failure });
+                    }
+                }
+                if status == Some(200) {
                     bench.pass(STREAM_GREETING);
                 } else {
                     let pulse = bench.asked("/heartbeat");
@@ -765,7 +773,9 @@ fn what_a_proxy_holds_back_twice_goes_on_as_version_1_with_all_that_was_to_be_se
         let event = transport.on_time(&mut bench.fx, &mut bench.rng, ());
         events.extend(event);
         bench.settle();
-        let [LinkEvent::FellBack { reason }] = &events[..] else { panic!("{status}: {events:?}") };
+        let [LinkEvent::FellBack { reason }] = &events[..] else {
+            panic!("{status:?}: {events:?}")
+        };
         assert!(reason.contains("on the way"), "{reason}");
         assert_eq!(transport.version(), super::super::Version::V1);
         let open = bench.actions.iter().find_map(|action| match action {
