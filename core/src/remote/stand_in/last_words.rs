@@ -36,6 +36,11 @@ impl LastWords {
         self.over = Some(message.to_owned());
     }
 
+    /// Whether it has, and no other run has begun.
+    pub(super) const fn is_over(&self) -> bool {
+        self.over.is_some()
+    }
+
     /// A reason that something was not answered, with the agent's own, if it has ended.
     pub(super) fn with(&self, reason: &str) -> String {
         match &self.over {

@@ -114,6 +114,7 @@ impl StandIn {
             failed: None,
             result: None,
             words: LastWords::default(),
+            owed: Vec::new(),
             stage: Stage::Serving,
         };
         Self { runner: Runner::new(standing, engine) }
@@ -129,6 +130,15 @@ enum Stage {
     Leaving,
     /// Its last lines are being read.
     Flushing(Outcome),
+}
+
+/// What the program is still to be told.
+#[derive(Debug)]
+enum Owed {
+    /// That a request of its has no answer.
+    Answer { request_id: String, why: String },
+    /// That a message of its has no result.
+    Failure { why: String },
 }
 
 /// The role.
@@ -159,6 +169,9 @@ struct Standing {
     result: Option<SessionResult>,
     /// What the agent says of its end.
     words: LastWords,
+    /// What has died with the agent and is said only once it is known that its program lives on: one
+    /// whose agent fails reads that from an exit code, as it would of its own.
+    owed: Vec<Owed>,
     stage: Stage,
 }
 
@@ -344,7 +357,8 @@ impl Standing {
 
     /// Leaves, if the program's input has ended and everything that it has said had its turn.
     fn finish_if_done(&mut self, engine: &mut Engine) {
-        if self.stage == Stage::Finishing && self.turns.is_empty() && self.viewer.is_sent() {
+        let is_done = self.turns.is_empty() && self.owed.is_empty() && self.viewer.is_sent();
+        if self.stage == Stage::Finishing && is_done {
             self.leave(engine);
         }
     }
@@ -365,7 +379,11 @@ impl Standing {
             (Err(error), _) => (error.message.clone(), Err(error)),
             (Ok(()), Some(result)) if self.stage != Stage::Leaving => {
                 let message = format!("the session has ended: {}", result.message);
-                self.agent_over(engine, &result);
+                if self.agent_over(engine, &result) {
+                    self.requests.clear();
+                    self.turns.clear();
+                    self.owed.clear();
+                }
                 let why = self.words.of_session(&message);
                 let is_well = result.status == ResultStatus::Completed && self.turns.is_empty();
                 let error = MachineError { kind: MachineErrorKind::NotFound, message };
@@ -379,6 +397,7 @@ impl Standing {
                 None => (String::new(), Ok(())),
             },
         };
+        self.pay(engine);
         for request_id in core::mem::take(&mut self.requests) {
             self.print(engine, &control::error(&request_id, &why));
         }
@@ -391,8 +410,8 @@ impl Standing {
         }
     }
 
-    /// How its agent has ended, for a program that ends likewise.
-    fn agent_over(&mut self, engine: &mut Engine, result: &SessionResult) {
+    /// How its agent has ended. Returns whether it has failed: this ends likewise then.
+    fn agent_over(&mut self, engine: &mut Engine, result: &SessionResult) -> bool {
         if let Some(text) = self.words.result(result) {
             engine.fx.notify(RemoteNotice::AgentStderr { text });
         }
@@ -401,8 +420,29 @@ impl Standing {
             (Some(code), _) => Some(ExitStatus::Code(code)),
             (None, Some(signal)) => Some(ExitStatus::Signal(signal)),
         };
-        if let Some(status) = status.filter(|_| result.status == ResultStatus::Failed) {
+        let status = status.filter(|_| result.status == ResultStatus::Failed);
+        if let Some(status) = status {
             engine.fx.notify(RemoteNotice::AgentFailed { status });
+        }
+        status.is_some()
+    }
+
+    fn owe(&mut self, engine: &mut Engine, owed: Owed) {
+        self.owed.push(owed);
+        if !self.words.is_over() {
+            self.pay(engine);
+        }
+    }
+
+    /// Tells the program what it is owed.
+    fn pay(&mut self, engine: &mut Engine) {
+        for owed in core::mem::take(&mut self.owed) {
+            match owed {
+                Owed::Answer { request_id, why } => {
+                    self.print(engine, &control::error(&request_id, &why));
+                }
+                Owed::Failure { why } => self.print_failure(engine, &why),
+            }
         }
     }
 
@@ -599,7 +639,10 @@ impl Standing {
     /// The worker says how its agent is. What that writes to stderr goes to its program's.
     fn heard_of_agent(&mut self, engine: &mut Engine, message: &Text) {
         match LogMessage::parse(message.as_str()) {
-            Ok(Some(LogMessage::AgentStarted { .. })) => self.words.begin(),
+            Ok(Some(LogMessage::AgentStarted { .. })) => {
+                self.words.begin();
+                self.pay(engine);
+            }
             Ok(Some(LogMessage::AgentStderr { text, dropped })) => {
                 let mut text = text.into_owned();
                 if dropped > 0 {
@@ -617,33 +660,40 @@ impl Standing {
     fn noted(&mut self, engine: &mut Engine, message: &Text) {
         match LogMessage::parse(message.as_str()) {
             Ok(Some(LogMessage::RequestsUnanswered { request_ids, reason })) => {
-                let reason = self.words.with(&reason);
-                for request_id in request_ids.iter() {
-                    if self.requests.remove(request_id) {
-                        self.print(engine, &control::error(request_id, &reason));
-                    }
-                }
+                self.unanswered(engine, request_ids.iter(), &reason);
             }
             Ok(Some(
                 LogMessage::MessagesIndeterminate(unsettled)
                 | LogMessage::MessagesUndelivered(unsettled)
                 | LogMessage::MessagesExpired(unsettled),
             )) => {
-                let reason = self.words.with(&unsettled.reason);
-                for request_id in unsettled.request_ids.iter() {
-                    if self.requests.remove(request_id) {
-                        self.print(engine, &control::error(request_id, &reason));
-                    }
-                }
+                self.unanswered(engine, unsettled.request_ids.iter(), &unsettled.reason);
                 let mut is_lost = false;
                 for uuid in unsettled.uuids.iter() {
                     is_lost |= self.turns.give_up(uuid);
                 }
                 if is_lost {
-                    self.print_failure(engine, &reason);
+                    let why = self.words.with(&unsettled.reason);
+                    self.owe(engine, Owed::Failure { why });
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Nobody answers these.
+    fn unanswered<'a>(
+        &mut self,
+        engine: &mut Engine,
+        request_ids: impl Iterator<Item = &'a String>,
+        reason: &str,
+    ) {
+        let why = self.words.with(reason);
+        for request_id in request_ids {
+            if self.requests.remove(request_id) {
+                let (request_id, why) = (request_id.clone(), why.clone());
+                self.owe(engine, Owed::Answer { request_id, why });
+            }
         }
     }
 }
