@@ -16,7 +16,7 @@ use super::known::{Doing, Known};
 use super::limits::TWICE;
 use super::line::{Line, Span, width};
 use super::paint::Frame;
-use super::panel::{Came, Panel, Pressed};
+use super::panel::{Came, Height, Panel, Pressed};
 use super::standing::Standing;
 use super::status::{self, Part};
 use super::style::{ASK, BAD, CHOSEN, DIM, GOOD, KEY, PERSON, PLAIN, STRONG, WARN};
@@ -509,25 +509,23 @@ impl Model {
         columns: usize,
         rows: usize,
     ) -> (Vec<Line>, Option<(usize, usize)>) {
-        let mut lines = Vec::new();
-        let mut cursor = None;
         let is_focused = matches!(self.focus, Focus::Question(_));
+        let (mut below, input_cursor) =
+            if is_focused { (Vec::new(), None) } else { self.input(columns, rows) };
+        if !self.hint.is_empty() {
+            below.push(Line::new(self.hint.clone(), WARN).cut(columns));
+        }
+        below.push(self.status(columns));
+        let (mut lines, mut cursor) = (Vec::new(), None);
         if self.panel.is_open() {
             // Something of the transcript stays in view, if there is room.
             let most = if is_focused { rows.saturating_sub(4) } else { rows / 2 };
-            let shown = self.panel.frame(now, columns, most.max(4), is_focused);
-            cursor = shown.cursor.map(|(row, column)| (row + lines.len(), column));
-            lines.extend(shown.lines);
+            let height = Height { most: most.max(4), drawn: rows.saturating_sub(below.len()) };
+            let shown = self.panel.frame(now, columns, height, is_focused);
+            (lines, cursor) = (shown.lines, shown.cursor);
         }
-        if !is_focused {
-            let (input, at) = self.input(columns, rows);
-            cursor = at.map(|(row, column)| (row + lines.len(), column));
-            lines.extend(input);
-        }
-        if !self.hint.is_empty() {
-            lines.push(Line::new(self.hint.clone(), WARN).cut(columns));
-        }
-        lines.push(self.status(columns));
+        cursor = input_cursor.map(|(row, column)| (row + lines.len(), column)).or(cursor);
+        lines.extend(below);
         // The end of it is what is needed most.
         let over = lines.len().saturating_sub(rows);
         lines.drain(..over);

@@ -22,6 +22,17 @@ pub(super) struct Panel {
     room: usize,
     /// Whether there were more.
     is_long: bool,
+    /// Whether some of those were not drawn, because the window has no room for them.
+    is_cut: bool,
+}
+
+/// How many lines there are for the question.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Height {
+    /// It takes no more than these.
+    pub(super) most: usize,
+    /// And no more than these can be seen.
+    pub(super) drawn: usize,
 }
 
 /// What a key has done.
@@ -109,9 +120,10 @@ impl Panel {
         &mut self,
         now: Duration,
         width: usize,
-        height: usize,
+        height: Height,
         is_focused: bool,
     ) -> Shown {
+        let Height { most: height, drawn } = height;
         let (at, count) = (self.at, self.questions.len());
         let Some(question) = self.current() else { return Shown::default() };
         question.appeared.get_or_insert(now);
@@ -133,7 +145,10 @@ impl Panel {
         let room = if hidden > 0 { room.saturating_sub(1).max(1) } else { room };
         let most = body.len().saturating_sub(room);
         question.scrolled = question.scrolled.min(most);
-        if question.scrolled == most {
+        let length = 1 + room.min(body.len()) + usize::from(hidden > 0) + answers.len();
+        // The line above it may be missing, and nothing else.
+        let is_cut = length > height || length > drawn + 1;
+        if question.scrolled == most && !is_cut {
             question.is_seen = true;
         }
         let from = question.scrolled;
@@ -156,7 +171,7 @@ impl Panel {
             lines.push(Line { spans: vec![words] });
         }
         lines.truncate(height.max(1));
-        (self.room, self.is_long) = (room, hidden > 0);
+        (self.room, self.is_long, self.is_cut) = (room, hidden > 0, is_cut);
         Shown { lines, cursor: cursor.filter(|_| is_focused) }
     }
 
@@ -232,6 +247,9 @@ impl Panel {
         match question.key(key) {
             Answering::Taken => Pressed::Taken,
             Answering::Untaken => Pressed::Untaken,
+            Answering::Unseen if self.is_cut => Pressed::No(
+                "the window is too small to show what is asked: make it larger, or deny it",
+            ),
             Answering::Unseen => Pressed::No(
                 "there is more of it: PgDn or End shows the rest, then it can be allowed",
             ),

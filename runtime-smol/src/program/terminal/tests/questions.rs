@@ -4,7 +4,7 @@ use footbridge_core::remote::{RemoteNotice, Sent, Withdrawal};
 use footbridge_core::wire::viewer::{Behavior, Origin};
 use serde_json::{Value, json};
 
-use super::{World, text};
+use super::{Size, World, text};
 use crate::program::terminal::keys::Key;
 use crate::program::terminal::limits::{ARRIVAL_GUARD, QUESTION_GUARD};
 
@@ -108,6 +108,26 @@ fn what_does_not_fit_is_seen_to_its_end_before_it_is_allowed() {
     world.asks("Q", "Bash", &json!({"command": command}), &always);
     world.key(&Key::Char('n'));
     assert_eq!(world.answer().behavior, Behavior::Deny);
+}
+
+#[test]
+fn what_the_window_has_no_room_for_is_not_allowed() {
+    for (columns, rows) in [(80, 1), (80, 2), (80, 3), (40, 3), (120, 3)] {
+        let mut world = World::new(columns, rows);
+        world.asks("P", "Bash", &json!({"command": "echo 1\nrm -rf /"}), &json!([]));
+        for key in [Key::Char('y'), Key::PageDown, Key::End, Key::Char('y')] {
+            world.key(&key);
+            if world.text().contains("rm -rf") {
+                break;
+            }
+        }
+        assert!(world.text().contains("rm -rf") || world.commands().is_empty(), "{rows}");
+        (world.columns, world.rows) = (80, 24);
+        world.model.resize(Size { columns: 80, rows: 24 });
+        assert!(world.text().contains("rm -rf /"), "{}", world.text());
+        world.key(&Key::Char('y'));
+        assert_eq!(world.answer().behavior, Behavior::Allow, "{rows}");
+    }
 }
 
 #[test]
