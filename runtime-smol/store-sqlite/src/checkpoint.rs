@@ -88,7 +88,7 @@ impl Checkpoints {
             self.is_running = false;
             if self.written <= self.begin_at / PART_AGAIN || self.rounds >= MAX_ROUNDS {
                 self.rounds = 0;
-                start_over(db, "RESTART");
+                start_over(db);
                 self.begin_at = begin_at(&self.path);
                 return;
             }
@@ -105,7 +105,8 @@ impl Checkpoints {
 
     /// The disk took no more: gives back what the log takes up. `db` has no transaction open.
     pub(crate) fn make_room(&mut self, db: &Connection) {
-        start_over(db, "TRUNCATE");
+        // It waits for the thread, if that is at it.
+        let _ = checkpoint(db, "PRAGMA wal_checkpoint(TRUNCATE)");
         (self.written, self.begin_at) = (0, begin_at(&self.path));
     }
 }
@@ -118,9 +119,9 @@ fn begin_at(path: &Path) -> usize {
 
 /// Copies what is left, so that the next commit begins at the log's start. While somebody reads an
 /// old state (a backup), it is left for another time.
-fn start_over(db: &Connection, how: &str) {
+fn start_over(db: &Connection) {
     let _ = db.busy_timeout(Duration::ZERO);
-    let _ = checkpoint(db, &format!("PRAGMA wal_checkpoint({how})"));
+    let _ = checkpoint(db, "PRAGMA wal_checkpoint(RESTART)");
     let _ = db.busy_timeout(crate::connection::BUSY_FOR);
 }
 
