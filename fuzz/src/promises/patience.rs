@@ -17,6 +17,10 @@ const LONGEST_PAUSE: u64 = 120;
 /// How long a worker keeps trying (W-2).
 const GIVE_UP: Duration = Duration::from_secs(600);
 
+/// What fails first may be a stream of work, whose end is not seen here. The request after it is made
+/// within the first pause, and fails within its own time.
+const UNSEEN: Duration = Duration::from_secs(2 + 30);
+
 #[derive(Default)]
 pub(crate) struct Patience {
     /// When each activity first failed since it last succeeded, on the worker's monotonic clock.
@@ -126,7 +130,7 @@ impl Patience {
                 let now = self.mono.get(&party).copied().unwrap_or_default();
                 let of_party = self.failing.iter().filter(|((of, _), _)| *of == party);
                 let longest = of_party.map(|(_, since)| now.saturating_sub(*since)).max();
-                if longest.is_some_and(|longest| longest >= GIVE_UP) {
+                if longest.is_some_and(|longest| longest >= GIVE_UP - UNSEEN) {
                     return Ok(());
                 }
                 Err(format!("a worker gave up after {longest:?}: {}", fault.message))
