@@ -20,6 +20,7 @@ use super::notice::WorkerNotice;
 use super::work_by::{Finding, Next, Ways};
 use super::work_stream::{Came, Overdue, Series, WorkStream};
 use crate::base::id::OpId;
+use crate::base::limits::STREAM_GREETING;
 use crate::base::time::Instant;
 use crate::client::worker_api::ClaimKey;
 use crate::client::{RequestError, answer, worker_api};
@@ -34,6 +35,9 @@ pub(super) const WHAT: &str = "ask for work";
 
 /// What it calls it where nothing but a stream will do.
 const BY_STREAM: &str = "take work by a stream";
+
+/// Of an answer that refuses a stream, so much is read.
+const MAX_REASON_BYTES: usize = 16 << 10;
 
 /// A relay that does not hold polls is polled no more often than this.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -63,8 +67,27 @@ enum InFlight {
     Nothing,
     Poll(OpId),
     Stream(WorkStream),
+    /// A stream was refused, and why is still to come.
+    Refused(Refusal),
     /// A stream is over, and what it has brought is being handled.
     Over,
+}
+
+/// The answer of somebody who refuses a stream for now, as far as it has come.
+#[derive(Debug)]
+struct Refusal {
+    op: OpId,
+    head: Head,
+    body: Vec<u8>,
+    /// When no more of it is waited for.
+    until: Instant,
+}
+
+impl Refusal {
+    fn into_error(self) -> RequestError {
+        let (Head { status, headers }, body) = (self.head, Bytes::from(self.body));
+        RequestError::of(&Response { status, headers, body })
+    }
 }
 
 /// The result of a poll, or of something on a stream.
@@ -139,6 +162,7 @@ impl Polling {
             InFlight::Nothing | InFlight::Over => {}
             InFlight::Poll(op) => *op = new,
             InFlight::Stream(stream) => stream.op = new,
+            InFlight::Refused(refusal) => refusal.op = new,
         }
     }
 
@@ -153,7 +177,9 @@ impl Polling {
         cx.timers.clear(&Timer::WorkStream);
         match core::mem::take(&mut self.in_flight) {
             InFlight::Nothing | InFlight::Over => {}
-            InFlight::Poll(op) | InFlight::Stream(WorkStream { op, .. }) => cx.fx.cancel(op),
+            InFlight::Poll(op)
+            | InFlight::Stream(WorkStream { op, .. })
+            | InFlight::Refused(Refusal { op, .. }) => cx.fx.cancel(op),
         }
     }
 
@@ -254,26 +280,19 @@ impl Polling {
         if is_last(&event) {
             cx.fx.finish(op);
         }
-        let InFlight::Stream(mut stream) = core::mem::take(&mut self.in_flight) else {
-            return Vec::new();
-        };
         cx.timers.clear(&Timer::WorkStream);
+        let mut stream = match core::mem::take(&mut self.in_flight) {
+            InFlight::Stream(stream) => stream,
+            InFlight::Refused(refusal) => return self.refused_because(cx, refusal, event),
+            InFlight::Nothing | InFlight::Poll(_) | InFlight::Over => return Vec::new(),
+        };
         match event {
             Event::Head { head, .. } if stream.opened(cx.now(), &head) => {
                 self.goes_on(cx, stream);
                 Vec::new()
             }
-            Event::Head { head, .. } => {
-                cx.fx.cancel(op);
-                vec![self.refused(cx, head)]
-            }
-            Event::Received { message, .. } => {
-                let bytes = match message {
-                    Message::Binary(bytes) => bytes,
-                    Message::Text(text) => text.into_bytes(),
-                };
-                self.received(cx, stream, bytes)
-            }
+            Event::Head { head, .. } => self.refused(cx, op, head),
+            Event::Received { message, .. } => self.received(cx, stream, bytes_of(message)),
             // Nobody knows whether it is the relay that answers.
             Event::Response { response, .. } => {
                 let age = self.age(cx);
@@ -320,18 +339,65 @@ impl Polling {
 
     /// Something else than a stream was answered. Such a refusal may come from anything on the way: what
     /// the relay thinks is asked by a request whose answer comes whole.
-    fn refused(&mut self, cx: &mut Cx<'_>, head: Head) -> Polled {
-        let Head { status, headers } = head;
+    fn refused(&mut self, cx: &mut Cx<'_>, op: OpId, head: Head) -> Vec<Polled> {
+        let status = head.status;
         if matches!(status, 429 | 500..) {
-            self.ways.cut_early();
-            let (age, body) = (self.age(cx), Bytes::new());
-            return self.failed(cx, RequestError::of(&Response { status, headers, body }), age);
+            let (body, until) = (Vec::new(), cx.now() + STREAM_GREETING);
+            self.wait_for_reason(cx, Refusal { op, head, body, until });
+            return Vec::new();
         }
+        cx.fx.cancel(op);
         self.ways.doubt(format!(
             "the stream of work was answered with HTTP {status}, and other requests are not: something on \
              the way does not let it through"
         ));
-        Polled::Over
+        vec![Polled::Over]
+    }
+
+    fn wait_for_reason(&mut self, cx: &mut Cx<'_>, refusal: Refusal) {
+        cx.timers.set(Timer::WorkStream, refusal.until);
+        self.in_flight = InFlight::Refused(refusal);
+    }
+
+    /// More has come of why a stream was refused, or all of it.
+    fn refused_because(
+        &mut self,
+        cx: &mut Cx<'_>,
+        mut refusal: Refusal,
+        event: Event,
+    ) -> Vec<Polled> {
+        match event {
+            Event::Received { message, .. } => {
+                refusal.body.extend_from_slice(&bytes_of(message));
+                if refusal.body.len() <= MAX_REASON_BYTES {
+                    self.wait_for_reason(cx, refusal);
+                    return Vec::new();
+                }
+                cx.fx.cancel(refusal.op);
+            }
+            event if is_last(&event) => {}
+            _ => {
+                self.wait_for_reason(cx, refusal);
+                return Vec::new();
+            }
+        }
+        vec![self.refused_for_now(cx, refusal)]
+    }
+
+    fn take_refusal(&mut self) -> Option<Refusal> {
+        match core::mem::take(&mut self.in_flight) {
+            InFlight::Refused(refusal) => Some(refusal),
+            other => {
+                self.in_flight = other;
+                None
+            }
+        }
+    }
+
+    fn refused_for_now(&mut self, cx: &mut Cx<'_>, refusal: Refusal) -> Polled {
+        self.ways.cut_early();
+        let age = self.age(cx);
+        self.failed(cx, refusal.into_error(), age)
     }
 
     fn received(&mut self, cx: &mut Cx<'_>, mut stream: WorkStream, bytes: Bytes) -> Vec<Polled> {
@@ -407,6 +473,10 @@ impl Polling {
 
     /// Something may be wrong with the stream in progress by now.
     pub(super) fn stream_due(&mut self, cx: &mut Cx<'_>) -> Option<Polled> {
+        if let Some(refusal) = self.take_refusal() {
+            cx.fx.cancel(refusal.op);
+            return Some(self.refused_for_now(cx, refusal));
+        }
         let InFlight::Stream(stream) = &self.in_flight else { return None };
         let overdue = stream.overdue(cx.now())?;
         self.drop_request(cx);
@@ -480,6 +550,13 @@ impl Polling {
 /// Whether nothing more comes of a request after this.
 pub(super) const fn is_last(event: &Event) -> bool {
     matches!(event, Event::Response { .. } | Event::Failed { .. } | Event::Closed { .. })
+}
+
+fn bytes_of(message: Message) -> Bytes {
+    match message {
+        Message::Binary(bytes) => bytes,
+        Message::Text(text) => text.into_bytes(),
+    }
 }
 
 fn failure_of(kind: IoErrorKind, detail: &str) -> IoError {

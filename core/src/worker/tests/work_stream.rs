@@ -296,6 +296,29 @@ fn a_pause_that_the_relay_asks_for_is_kept_before_anything_else_is_asked() {
 }
 
 #[test]
+fn why_a_stream_is_refused_for_now_is_said_if_it_comes_in_time() {
+    let body = r#"{"error":{"type":"store_failed","message":"its disk is full"}}"#;
+    for comes in [true, false] {
+        let (mut bench, stream, _) = streaming(|_| {});
+        bench.head(stream, 503, "application/json");
+        bench.say(stream, &body[..20]);
+        if comes {
+            bench.say(stream, &body[20..]);
+            bench.handle(Event::Closed { op: stream, code: None, failure: None });
+        } else {
+            assert_eq!(bench.wait(), STREAM_GREETING);
+            assert!(bench.cancels(stream));
+        }
+        let reasons = bench.notices.iter().filter_map(|notice| match notice {
+            WorkerNotice::Retrying { reason, .. } => Some(reason.contains("its disk is full")),
+            _ => None,
+        });
+        assert_eq!(reasons.collect::<Vec<_>>(), [comes]);
+        bench.waits_to_ask();
+    }
+}
+
+#[test]
 fn a_stream_that_falls_silent_is_dead_after_a_stated_time() {
     let (mut bench, stream, _) = streaming(|_| {});
     bench.open_stream(stream);
