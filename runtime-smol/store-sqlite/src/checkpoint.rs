@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 
 use crate::connection::connect;
-use crate::database::room;
+use crate::room;
 
 /// Bytes written since the last checkpoint at which another begins, at the most.
 const BEGIN_AT: usize = 16 << 20;
@@ -24,6 +24,8 @@ const PART_OF_FREE: u64 = 4;
 /// Of that, what may be written during a checkpoint before another is made, and only then the log
 /// starts over.
 const PART_AGAIN: usize = 4;
+/// How often the thread is looked at by whoever needs the room that it makes.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(1);
 /// Checkpoints that are made before the log starts over, however much is left.
 const MAX_ROUNDS: u32 = 4;
 
@@ -105,7 +107,17 @@ impl Checkpoints {
 
     /// The disk took no more: gives back what the log takes up. `db` has no transaction open.
     pub(crate) fn make_room(&mut self, db: &Connection) {
-        // It waits for the thread, if that is at it.
+        // SQLite lets nobody wait for another checkpoint.
+        let began = Instant::now();
+        while self.is_running
+            && !self.is_done.load(Ordering::Acquire)
+            && began.elapsed() < crate::connection::BUSY_FOR
+        {
+            thread::sleep(LOOK_AGAIN_AFTER);
+        }
+        if self.is_done.swap(false, Ordering::AcqRel) {
+            (self.is_running, self.rounds) = (false, 0);
+        }
         let _ = checkpoint(db, "PRAGMA wal_checkpoint(TRUNCATE)");
         (self.written, self.begin_at) = (0, begin_at(&self.path));
     }
@@ -113,7 +125,7 @@ impl Checkpoints {
 
 /// How much may be written before a checkpoint, where the disk is as full as it is now.
 fn begin_at(path: &Path) -> usize {
-    let part = room(path) / PART_OF_FREE;
+    let part = room::left(path) / PART_OF_FREE;
     usize::try_from(part).unwrap_or(BEGIN_AT).clamp(BEGIN_AT_LEAST, BEGIN_AT)
 }
 

@@ -24,7 +24,7 @@ use crate::body::Body;
 use crate::checkpoint::Checkpoints;
 use crate::connection::{PAGE_BYTES, connect, settle};
 use crate::error::{OpenError, io_error, table_error};
-use crate::schema;
+use crate::{room, schema};
 
 /// An open database.
 #[derive(Debug)]
@@ -71,11 +71,6 @@ struct Connected {
     db: Connection,
     checkpoints: Checkpoints,
 }
-
-/// Bytes of a disk that are kept for what makes room on it: deleting writes, too, and the more the
-/// larger what it deletes is. At least so many, at the most so many, and between them a part of it.
-const RESERVE: (u64, u64) = (4 << 20, 64 << 20);
-const PART_IN_RESERVE: u64 = 16;
 
 impl Database {
     pub(crate) fn open(path: &Path) -> Result<Self, OpenError> {
@@ -295,13 +290,9 @@ impl Database {
     /// Shows that the disk has more room than what is kept for operations that make some. What the
     /// write-ahead log takes up counts, once it was given back.
     pub(crate) fn has_room(&mut self) -> Result<(), TableError> {
-        let (left, all) = disk(&self.path);
-        let reserve = (all / PART_IN_RESERVE).clamp(RESERVE.0, RESERVE.1);
-        if left >= reserve {
-            return Ok(());
-        }
+        let Some(reserve) = room::lacks(&self.path) else { return Ok(()) };
         self.make_room();
-        if room(&self.path) >= reserve {
+        if room::lacks(&self.path).is_none() {
             return Ok(());
         }
         let (path, reserve) = (self.path.display(), reserve >> 20);
@@ -383,19 +374,6 @@ impl FileId {
         let metadata = path.metadata()?;
         Ok(Self { device: metadata.dev(), inode: metadata.ino() })
     }
-}
-
-/// Bytes that a disk has left, and in all; of one that cannot say, more than enough.
-fn disk(path: &Path) -> (u64, u64) {
-    rustix::fs::statvfs(path).map_or((u64::MAX, u64::MAX), |disk| {
-        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
-        (bytes(disk.f_bavail), bytes(disk.f_blocks))
-    })
-}
-
-/// Bytes that are left on the disk of a file.
-pub(crate) fn room(path: &Path) -> u64 {
-    disk(path).0
 }
 
 /// Whether a commit that failed so may still be found after a crash. One that was not written to its

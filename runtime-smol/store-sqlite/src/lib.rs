@@ -26,6 +26,7 @@ mod directory;
 mod error;
 mod log;
 mod pending;
+mod room;
 mod salvage;
 mod schema;
 mod tables;

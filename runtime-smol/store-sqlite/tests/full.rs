@@ -88,7 +88,6 @@ fn child() {
         let stop = StoreOp::RequestStop { owner: owner(), id: session(n) };
         apply(&mut store, stop).expect("there is room for that");
     }
-    assert!(matches!(post(&mut store, 3), Err(IoErrorKind::Full)));
     std::fs::remove_file(&other).expect("removed");
     post(&mut store, 3).expect("there is room again");
     for n in [1, 2] {
