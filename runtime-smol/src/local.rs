@@ -86,10 +86,7 @@ async fn write(
     loop {
         match outgoing.recv().await {
             Ok(Outgoing::Message(message)) => {
-                let bytes = match message {
-                    Message::Text(text) => text.into_bytes(),
-                    Message::Binary(bytes) => bytes,
-                };
+                let bytes = message.into_bytes();
                 match stream.write_all(&bytes).await {
                     Ok(()) => shared.mailbox.tell(Event::Sent { op, messages: 1 }).await,
                     Err(error) => return Some(about(path, &error)),

@@ -92,10 +92,7 @@ async fn write(
 }
 
 async fn put(output: &mut Unblock<File>, message: Message) -> io::Result<()> {
-    let bytes = match message {
-        Message::Text(text) => text.into_bytes(),
-        Message::Binary(bytes) => bytes,
-    };
+    let bytes = message.into_bytes();
     output.write_all(&bytes).await?;
     output.flush().await
 }

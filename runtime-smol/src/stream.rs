@@ -342,10 +342,7 @@ impl Writer {
                         Outgoing::Message(message) => {
                             bytes += message.len();
                             messages += 1;
-                            self.0.put(match message {
-                                Message::Binary(bytes) => bytes,
-                                Message::Text(text) => text.into_bytes(),
-                            });
+                            self.0.put(message.into_bytes());
                             if bytes < BATCH_BYTES {
                                 next = outgoing.try_recv().ok();
                             }

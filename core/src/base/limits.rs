@@ -167,6 +167,8 @@ pub const STREAM_DEAD_AFTER: Duration = Duration::from_secs(30);
 /// A stream of version 2, or of work, that is open says where it begins within this time, or something on the way
 /// holds it back.
 pub const STREAM_GREETING: Duration = Duration::from_secs(10);
+/// Of an answer that refuses a stream for now, so many bytes are read.
+pub const MAX_REFUSAL_BYTES: usize = 16 << 10;
 /// A worker of version 2 that had nothing else to say for this long says that it is there.
 pub const WORKER_HEARTBEAT_EVERY: Duration = Duration::from_secs(15);
 /// A link that has been silent this long pings the other side.

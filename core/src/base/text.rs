@@ -121,6 +121,11 @@ pub const fn is_hidden(c: char) -> bool {
         | '\u{e0001}' | '\u{e0020}'..='\u{e007f}')
 }
 
+/// A text on one line, without what is hidden in it: for a terminal, whoever has written it.
+pub fn without_hidden(text: &str) -> String {
+    text.chars().filter(|c| !is_hidden(*c)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -47,7 +47,7 @@ impl<T: Tables> RuleStore<T> {
     fn try_commit(&mut self, batch: &[Transaction]) -> Result<Vec<Committed>, Failed> {
         if batch.iter().any(|transaction| transaction.op.adds()) {
             // What is left of a full disk is for answers, stops and deletions.
-            self.tables.has_room().map_err(Failed::Operation)?;
+            self.tables.check_room().map_err(Failed::Operation)?;
         }
         self.tables.begin().map_err(Failed::Transaction)?;
         match self.decide(batch) {

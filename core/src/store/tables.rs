@@ -54,8 +54,8 @@ pub trait Tables {
         Ok(())
     }
 
-    /// Shows that there is room for more than what frees some, and fails if not. No transaction is open.
-    fn has_room(&mut self) -> Result<(), TableError> {
+    /// Fails if there is no room but for operations that make some. No transaction is open.
+    fn check_room(&mut self) -> Result<(), TableError> {
         Ok(())
     }
 

@@ -631,8 +631,8 @@ impl StoreOp {
         )
     }
 
-    /// Whether it is there to keep something that was not kept before. Everything else may make room,
-    /// or changes what is there.
+    /// Whether it keeps something that was not kept before, a worker's registration included. Everything
+    /// else changes what is there, or makes room.
     pub const fn adds(&self) -> bool {
         matches!(
             self,

@@ -20,11 +20,11 @@ use super::notice::WorkerNotice;
 use super::work_by::{Finding, Next, Ways};
 use super::work_stream::{Came, Overdue, Series, WorkStream};
 use crate::base::id::OpId;
-use crate::base::limits::STREAM_GREETING;
+use crate::base::limits::{MAX_REFUSAL_BYTES, STREAM_GREETING};
 use crate::base::time::Instant;
 use crate::client::worker_api::ClaimKey;
 use crate::client::{RequestError, answer, worker_api};
-use crate::contract::action::{Head, Message, Response};
+use crate::contract::action::{Head, Response};
 use crate::contract::event::{Event, IoError, IoErrorKind};
 use crate::contract::machine::MachineError;
 use crate::engine::backoff::{Backoff, FailureTrack, Verdict};
@@ -35,9 +35,6 @@ pub(super) const WHAT: &str = "ask for work";
 
 /// What it calls it where nothing but a stream will do.
 const BY_STREAM: &str = "take work by a stream";
-
-/// Of an answer that refuses a stream, so much is read.
-const MAX_REASON_BYTES: usize = 16 << 10;
 
 /// A relay that does not hold polls is polled no more often than this.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -292,7 +289,7 @@ impl Polling {
                 Vec::new()
             }
             Event::Head { head, .. } => self.refused(cx, op, head),
-            Event::Received { message, .. } => self.received(cx, stream, bytes_of(message)),
+            Event::Received { message, .. } => self.received(cx, stream, message.into_bytes()),
             // Nobody knows whether it is the relay that answers.
             Event::Response { response, .. } => {
                 let age = self.age(cx);
@@ -368,8 +365,8 @@ impl Polling {
     ) -> Vec<Polled> {
         match event {
             Event::Received { message, .. } => {
-                refusal.body.extend_from_slice(&bytes_of(message));
-                if refusal.body.len() <= MAX_REASON_BYTES {
+                refusal.body.extend_from_slice(&message.into_bytes());
+                if refusal.body.len() <= MAX_REFUSAL_BYTES {
                     self.wait_for_reason(cx, refusal);
                     return Vec::new();
                 }
@@ -550,13 +547,6 @@ impl Polling {
 /// Whether nothing more comes of a request after this.
 pub(super) const fn is_last(event: &Event) -> bool {
     matches!(event, Event::Response { .. } | Event::Failed { .. } | Event::Closed { .. })
-}
-
-fn bytes_of(message: Message) -> Bytes {
-    match message {
-        Message::Binary(bytes) => bytes,
-        Message::Text(text) => text.into_bytes(),
-    }
 }
 
 fn failure_of(kind: IoErrorKind, detail: &str) -> IoError {

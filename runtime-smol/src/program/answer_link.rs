@@ -7,7 +7,7 @@ use footbridge_cli::exit::{Error, ExitKind};
 use footbridge_cli::print;
 use footbridge_cli::value::Level;
 use footbridge_core::base::secret::Secret;
-use footbridge_core::base::text::is_hidden;
+use footbridge_core::base::text::without_hidden;
 use footbridge_core::remote::{LobbyAnswer, LobbyCall};
 use footbridge_core::wire::session::SessionState;
 use footbridge_core::wire::viewer::{AnswerLink, AnswerLinkPost, Question, SessionView};
@@ -72,12 +72,7 @@ fn question<'a>(
 }
 
 fn line(question: &Question) -> String {
-    plain(&format!("  {}  {}", question.request_id, question.tool_name))
-}
-
-/// One line of text, whatever an agent has put into it.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !is_hidden(*c) && !c.is_control()).collect()
+    without_hidden(&format!("  {}  {}", question.request_id, question.tool_name))
 }
 
 fn say(
@@ -105,7 +100,7 @@ fn say(
         return print(&format!("{line}\n"));
     }
     let title = session.title.as_deref().map(|title| format!(" ({title})")).unwrap_or_default();
-    let words = plain(&format!(
+    let words = without_hidden(&format!(
         "answers {request_id}, for {tool_name}, of {}{title}: once, until {}, and for whoever has it",
         asked.session, link.expires_at
     ));

@@ -289,7 +289,7 @@ impl Database {
 
     /// Shows that the disk has more room than what is kept for operations that make some. What the
     /// write-ahead log takes up counts, once it was given back.
-    pub(crate) fn has_room(&mut self) -> Result<(), TableError> {
+    pub(crate) fn check_room(&mut self) -> Result<(), TableError> {
         let Some(reserve) = room::lacks(&self.path) else { return Ok(()) };
         self.make_room();
         if room::lacks(&self.path).is_none() {

@@ -110,8 +110,8 @@ impl Tables for SqliteTables {
         self.database.prove(bytes)
     }
 
-    fn has_room(&mut self) -> Done {
-        self.database.has_room()
+    fn check_room(&mut self) -> Done {
+        self.database.check_room()
     }
 
     fn meta(&mut self) -> Result<MetaRow, TableError> {

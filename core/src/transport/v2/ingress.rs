@@ -12,7 +12,7 @@ use crate::base::limits::{
 };
 use crate::base::time::Instant;
 use crate::client::RequestError;
-use crate::contract::action::{Action, Message};
+use crate::contract::action::Action;
 use crate::contract::event::{Event, Head, IoErrorKind};
 use crate::engine::backoff::FailureTrack;
 use crate::engine::effects::Effects;
@@ -107,10 +107,7 @@ impl Channel {
         match event {
             Event::Head { head, .. } => self.on_head(fx, purpose, op, &head),
             Event::Received { message, .. } => {
-                let mut bytes = match message {
-                    Message::Binary(bytes) => bytes,
-                    Message::Text(text) => text.into_bytes(),
-                };
+                let mut bytes = message.into_bytes();
                 if let State::Up(up) = &mut self.state {
                     up.last_heard = fx.now().mono;
                     if up.is_proved() {

@@ -94,7 +94,7 @@ impl Network {
                 Some(whole),
                 ConnKind::Http { answer: Answer::Whole { max_body } },
             ) => {
-                whole.body = Bytes::from([&whole.body[..], &bytes_of(message)].concat());
+                whole.body = Bytes::from([&whole.body[..], &message.into_bytes()].concat());
                 if whole.body.len() > max_body {
                     self.abandon(cx, id, End::Client, false);
                     let failure = failure(IoErrorKind::TooLarge);
@@ -104,7 +104,7 @@ impl Network {
             }
             (Parcel::Message(message), ..) => {
                 body.received += 1;
-                let message = Message::Binary(bytes_of(message));
+                let message = Message::Binary(message.into_bytes());
                 if conn.label.contains(WORK_STREAM)
                     && let Message::Binary(bytes) = &message
                 {
@@ -197,11 +197,4 @@ pub(super) fn stream_answer(cx: &mut Cx, to: Address, response: Response) {
         cx.tell(to, Event::Received { op, message: Message::Binary(body) });
     }
     cx.tell(to, Event::Closed { op, code: None, failure: None });
-}
-
-fn bytes_of(message: Message) -> Bytes {
-    match message {
-        Message::Text(text) => text.into_bytes(),
-        Message::Binary(bytes) => bytes,
-    }
 }

@@ -20,10 +20,7 @@ impl Processes {
         id: ProcessId,
         message: Message,
     ) -> Option<Upshot> {
-        let bytes = match message {
-            Message::Binary(bytes) => bytes,
-            Message::Text(text) => text.into_bytes(),
-        };
+        let bytes = message.into_bytes();
         let process = self.all.get_mut(&id)?;
         process.unsent.push_back(bytes.len());
         let session = process.session.clone();

@@ -7,7 +7,7 @@ use footbridge_cli::exit::Error;
 use footbridge_cli::seed;
 use footbridge_cli::value::Level;
 use footbridge_core::base::id::{EnvironmentId, SessionId};
-use footbridge_core::base::text::is_hidden;
+use footbridge_core::base::text::without_hidden;
 use footbridge_core::engine::backoff::{BackoffConfig, Track};
 use footbridge_core::remote::{Lobby, LobbyAnswer, LobbyCall, LobbyConfig};
 use footbridge_core::wire::session::SessionState;
@@ -130,7 +130,7 @@ pub(super) fn environment(place: &Place, log: EventLog) -> Result<EnvironmentId,
 fn described(environment: &EnvironmentView<'_>) -> String {
     let EnvironmentView { id, machine_name, directory, draining, .. } = environment;
     let state = if *draining { "  (takes no more sessions)" } else { "" };
-    plain(&format!("  {id}  {machine_name}:{directory}{state}"))
+    without_hidden(&format!("  {id}  {machine_name}:{directory}{state}"))
 }
 
 fn line(session: &SessionView<'_>) -> String {
@@ -142,12 +142,7 @@ fn line(session: &SessionView<'_>) -> String {
         (_, _, true) => "working",
         _ => "your turn",
     };
-    plain(&format!("  {}  {state}  {title}", session.id))
-}
-
-/// One line of text, whatever somebody has put into it.
-fn plain(text: &str) -> String {
-    text.chars().filter(|c| !is_hidden(*c)).collect()
+    without_hidden(&format!("  {}  {state}  {title}", session.id))
 }
 
 fn pick(sessions: &[SessionView<'_>]) -> Result<SessionId, Error> {

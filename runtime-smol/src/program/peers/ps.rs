@@ -2,7 +2,7 @@
 
 use footbridge_cli::exit::Error;
 use footbridge_cli::print;
-use footbridge_core::base::text::is_hidden;
+use footbridge_core::base::text::without_hidden;
 use footbridge_core::peer::registry::Peer;
 
 pub(in crate::program) fn run(is_json: bool) -> Result<(), Error> {
@@ -26,5 +26,5 @@ fn line(peer: &Peer) -> String {
         entry.name,
         addresses.join(" ")
     );
-    line.chars().filter(|c| !is_hidden(*c)).chain(['\n']).collect()
+    without_hidden(&line) + "\n"
 }
